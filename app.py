@@ -1,0 +1,12 @@
+"""Start the diffusion lab: python app.py, then open http://localhost:7860."""
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # the only two calls that the server would make to the outside
+
+from ddpm_ui.page import build, launch_options
+
+demo = build()
+
+if __name__ == "__main__":
+    demo.launch(server_name=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), **launch_options())

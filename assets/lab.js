@@ -1,0 +1,204 @@
+// window.lab: what every Stage and Chart shares. Inline in <head>, after window.lab_config and before any component.
+window.lab = (() => {
+  const config = window.lab_config;
+  const query = new URLSearchParams(location.search);
+  const language = (query.get("lang") || navigator.language).startsWith("zh") ? "zh-CN" : "en";
+
+  const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
+  const visible = element => element.getClientRects().length > 0;  // offsetParent would be null in full screen
+
+  // A key, or the English text, is better than nothing where a translation is missing.
+  const t = (key, values = {}) =>
+    (config.strings[language][key] ?? config.strings.en[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+  const number = (x, digits = 3) =>
+    !Number.isFinite(x) ? (x > 0 ? "∞" : x < 0 ? "−∞" : "–")
+    : x !== 0 && (Math.abs(x) < 10 ** -digits || Math.abs(x) >= 1e4) ? x.toExponential(1).replace(/-/g, "−")
+    : x.toFixed(digits).replace("-", "−");
+
+  // ---- server
+
+  // Not known yet while <head> is read, hence a function behind a getter.
+  const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
+
+  let loading;
+  const plotly = () => loading ??= new Promise((done, fail) => {
+    const script = document.createElement("script");
+    script.src = `${root()}/lab/plotly-${config.plotly}.min.js`;
+    script.onload = () => done(window.Plotly);
+    script.onerror = () => { loading = null; fail(new TypeError("plotly.js did not load")); };
+    document.head.append(script);
+  });
+
+  // Decodes [uint32 kind][uint32 byteLength][payload, padded to 4 bytes] as it arrives. Calls onChunk(kind, buffer, offset,
+  // byteLength); the bytes are only valid during the call. Padding keeps every offset a multiple of 4, so views need no copy.
+  async function read(response, onChunk) {
+    const reader = response.body.getReader();
+    let bytes = new Uint8Array(1 << 16), start = 0, end = 0;
+    for (let part; !(part = await reader.read()).done;) {
+      const {value} = part;
+      if (end + value.length > bytes.length) {
+        const rest = bytes.subarray(start, end), size = rest.length + value.length;
+        if (size > bytes.length) bytes = new Uint8Array(2 * size);
+        bytes.set(rest);
+        end -= start;
+        start = 0;
+      }
+      bytes.set(value, end);
+      end += value.length;
+      while (end - start >= 8) {
+        const [kind, length] = new Uint32Array(bytes.buffer, start, 2);
+        const next = start + 8 + Math.ceil(length / 4) * 4;
+        if (next > end) break;
+        onChunk(kind, bytes.buffer, start + 8, length);
+        start = next;
+      }
+    }
+    if (start < end) throw new TypeError("the stream was cut off");  // the same type as a failed fetch
+  }
+
+  // ---- theme
+
+  const css = name => getComputedStyle(document.body).getPropertyValue(name).trim();
+  const themed = new Map();  // redraw -> the element it draws
+  const onTheme = (redraw, element) => {
+    if (!themed.size) new MutationObserver(() => {
+      for (const [redraw, element] of themed) element.isConnected ? redraw() : themed.delete(redraw);
+    }).observe(document.body, {attributes: true, attributeFilter: ["class"]});
+    themed.set(redraw, element);
+  };
+
+  // What every Plotly figure takes from the page; the figure's own settings come on top.
+  const axis = () => ({color: css("--lab-muted"), gridcolor: css("--lab-grid"), linecolor: css("--lab-line"), zerolinecolor: css("--lab-line"),
+    zerolinewidth: 1});
+  const layout = () => ({
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true, uirevision: "kept", hovermode: "closest",
+    font: {family: css("--lab-font"), size: parseFloat(css("--lab-plot-size")), color: css("--lab-ink")},
+    modebar: {bgcolor: "rgba(0,0,0,0)", color: css("--lab-muted"), activecolor: css("--lab-ink")},
+    hoverlabel: {bgcolor: css("--lab-paper"), bordercolor: css("--lab-line"), font: {color: css("--lab-ink")}},
+  });
+
+  // ---- time
+
+  const SWEEP = 6000, REST = 900;  // ms across the whole range at speed 1, ms at either end of the forward loop
+
+  // One time for all Stages and Charts of a name. Subscribers are called inside an animation frame, at most once each, and
+  // only while their element can be seen; nothing runs when nothing moves.
+  class Clock {
+    t = 0; T = 0; direction = "forward"; playing = false; speed = 1;
+    #draws = new Map(); #reached = new Map(); #frame = 0; #last = 0; #heading = 1; #rest = 0; #following = false;
+
+    subscribe(draw, element) { this.#draws.set(draw, element); this.wake(); }
+
+    wake() { this.#frame ||= requestAnimationFrame(this.#tick); }
+
+    #tick = now => {
+      this.#frame = 0;
+      if (this.playing && this.#last) this.#advance(Math.min(now - this.#last, 100));
+      let seen = false;
+      for (const [draw, element] of this.#draws) {
+        if (!element.isConnected) { this.#draws.delete(draw); this.#reached.delete(draw); }
+        else if (visible(element)) { seen = true; draw(); }
+      }
+      this.#last = this.playing && seen ? now : 0;
+      if (this.#last) this.wake();
+    };
+
+    #advance(ms) {
+      const step = ms * this.speed * this.T / SWEEP;
+      if (this.direction === "reverse") {
+        this.t = Math.max(Math.min(this.t, this.#frontier()), this.t - step);  // never past what has been computed
+        if (this.t <= 0) this.pause();
+      } else if (this.#rest > 0) {
+        this.#rest -= ms;
+      } else {
+        this.t = clamp(this.t + this.#heading * step, 0, this.T);
+        if (this.t === 0 || this.t === this.T) {
+          this.#heading = this.t === 0 ? 1 : -1;
+          this.#rest = REST / this.speed;
+        }
+      }
+    }
+
+    #frontier() { return Math.max(0, ...this.#reached.values()); }
+
+    // A new stream. A reverse walk starts at noise; any other keeps its place. t === null: nobody asked for a step.
+    begin(who, {T, direction}, {t, play}) {
+      this.#reached.set(who, direction === "reverse" ? T : 0);
+      const place = t ?? (direction === "reverse" ? T : this.T && this.t * T / this.T);
+      Object.assign(this, {T, direction, t: clamp(place, 0, T)});
+      this.#following = direction === "reverse" && t === null;
+      this.apply({t: null, play});
+    }
+
+    apply({t, play}) {
+      if (t !== null) this.setT(t);
+      if (play) this.play();
+      else if (play === false) this.pause();
+      this.wake();
+    }
+
+    // who has computed down to t. A paused reverse clock shows the newest step until a person takes the slider.
+    reach(who, t) {
+      this.#reached.set(who, t);
+      if (this.#following && !this.playing) this.t = this.#frontier();
+      this.wake();
+    }
+
+    // who: "person" takes the time into their own hands and stops whatever moves.
+    setT(t, who = "person") {
+      if (who === "person") { this.#following = false; this.pause(); }
+      this.t = clamp(t, 0, this.T);
+      this.wake();
+    }
+
+    play() {
+      if (this.playing) return;
+      if (this.direction === "reverse" && this.t <= 0) this.t = this.T;
+      this.playing = true;
+      this.#rest = 0;
+      if (this.t >= this.T) this.#heading = -1;
+      else if (this.t <= 0) this.#heading = 1;
+      this.wake();
+    }
+
+    pause() {
+      this.playing = false;
+      this.t = Math.round(this.t);  // at rest the picture is a step, not something between two steps
+      this.wake();
+    }
+
+    toggle() { this.playing ? this.pause() : this.play(); }
+  }
+
+  const clocks = {};
+  const clock = name => clocks[name] ??= new Clock();
+
+  // ---- keyboard
+
+  const stages = {}, charts = {};
+  const inView = ({element}) => {
+    const {top, bottom} = element.getBoundingClientRect();
+    return visible(element) && bottom > 0 && top < innerHeight;
+  };
+  const MOVES = {
+    " ": clock => clock.toggle(),
+    ArrowLeft: (clock, by) => clock.setT(Math.round(clock.t) - by),
+    ArrowRight: (clock, by) => clock.setT(Math.round(clock.t) + by),
+    Home: clock => clock.setT(0),
+    End: clock => clock.setT(clock.T),
+  };
+  document.addEventListener("keydown", event => {
+    const move = MOVES[event.key], {target} = event;
+    if (!move || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (target.closest("input:not(.lab-range), textarea, select, [contenteditable], [role=listbox], [role=slider]")) return;
+    if (event.key === " " && target.closest("button:not([role=tab]), a, summary")) return;  // a tab keeps the focus after a click
+    const stage = Object.values(stages).find(inView);
+    if (!stage?.clock.T) return;
+    event.preventDefault();
+    event.stopPropagation();
+    move(stage.clock, event.shiftKey ? 10 : 1);
+  }, true);
+
+  return {get root() { return root(); }, t, number, clamp, visible, plotly, read, css, onTheme, axis, layout, clock, stages, charts, palette: config.palette};
+})();

@@ -1,0 +1,571 @@
+// js_on_load body of Stage. Plotly draws axes, zoom and pan once; a canvas over the plot area paints the moving points; at
+// rest the step on show becomes real Plotly traces, so that hover, lasso, PNG and gd.data are true to what is seen.
+const {t: say, number, clamp, visible, css} = lab;
+const {bar} = props, id = props.name, clock = lab.clock(props.clock);
+const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .3, REST = 250, DEFAULT_LAYERS = "data";
+
+// ---- markup
+
+const icon = path => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;
+const PLAY = icon("M4 2.5v11l9-5.5z"), PAUSE = icon("M4 3h3v10H4zM9 3h3v10H9z");
+const button = (action, content, key = action) => `<button type="button" data-do="${action}" aria-label="${say(key)}" title="${say(key)}">${content}</button>`;
+const item = (key, label, unit = "") => `<span><i>${label}</i> <b data-number="${key}"></b>${unit}</span>`;
+const X = index => `<var>x</var><sub>${index}</sub>`, EPS = "<var>ε</var>", BETA = "<var>β</var><sub><var>t</var></sub>", NOW = X("<var>t</var>");
+const chips = ["data", "x0", "trails"].map(layer =>
+  `<button type="button" class="lab-chip" data-layer="${layer}" title="${say(`layer_${layer}_title`)}">${say(`layer_${layer}`)}</button>`).join("");
+element.innerHTML = `<section class="lab-stage${bar ? "" : " lab-bare"}">
+  <div class="lab-picture-area" role="img">
+    <div class="lab-plot"></div>
+    <div class="lab-title"><span class="lab-badge" hidden></span> <span data-text="title"></span></div>
+    <div class="lab-status" role="status" hidden><span></span> ${button("stop", say("stop"))}</div>
+    <div class="lab-message" role="alert" hidden><span></span> ${button("retry", say("retry"))}</div>
+  </div>
+  <div class="lab-bar">
+    ${button("toggle", PLAY, "play")}${button("back", icon("M3 3h2v10H3zM13 3v10L6 8z"))}${button("forward", icon("M11 3h2v10h-2zM3 3v10l7-5z"))}
+    <span class="lab-end" data-end="data">${say("data")}</span>
+    <input class="lab-range" type="range" min="0" max="0" step="1" value="0" aria-label="${say("time")}">
+    <span class="lab-end" data-end="noise">${say("noise")}</span>
+    <span class="lab-now"><var>t</var> = <b data-number="t">0</b> / <span data-text="T">0</span></span>
+    <select aria-label="${say("speed")}" title="${say("speed")}">${[.25, .5, 1, 2, 4].map(x => `<option value="${x}"${x === 1 ? " selected" : ""}>${x}×</option>`).join("")}</select>
+  </div>
+  <div class="lab-tools">${chips}${document.fullscreenEnabled ? button("fullscreen", icon("M2 6V2h4v1.5H3.5V6zM10 2h4v4h-1.500V3.500H10zM14 10v4h-4v-1.500h2.500V10zM6 14H2v-4h1.500v2.500H6z")) : ""}</div>
+  <div class="lab-readout">
+    <span class="lab-formula"></span>
+    ${item("alpha_bar", "<var>ᾱ</var><sub><var>t</var></sub>")}${item("snr", "SNR")}${item("lam", "<var>λ</var>")}${item("beta", BETA)}${item("nfe", "nfe")}
+    <span data-text="note"></span>
+  </div>
+  <div class="lab-metrics"></div>
+</section>`;
+const $ = selector => element.querySelector(selector);
+const area = $(".lab-picture-area"), gd = $(".lab-plot"), range = $(".lab-range"), badge = $(".lab-badge"), formula = $(".lab-formula"),
+  status = $(".lab-status"), message = $(".lab-message"), metrics = $(".lab-metrics");
+const text = Object.fromEntries([...element.querySelectorAll("[data-text], [data-number]")].map(node => [node.dataset.text ?? node.dataset.number, node]));
+const put = (node, value) => { if (node.textContent !== value) node.textContent = value; };  // an equal text would still cost a layout
+
+// ---- a run: one stream, as far as it has arrived
+
+class Run {
+  constructor(header) {
+    const {n, layers, mode, times} = this.header = header;
+    this.colours = new Uint8Array(n);
+    this.data = new Int16Array(0);
+    this.count = 0;  // frames that have arrived
+    if (mode === "mix") return;
+    this.order = Math.sign(times[times.length - 1] - times[0]);
+    this.times = new Int32Array(times.length);
+    this.nfe = new Int32Array(times.length);
+    this.frames = layers.map(() => new Int16Array(times.length * 2 * n));
+  }
+
+  take(kind, buffer, offset, bytes) {
+    const {n} = this.header;
+    if (kind === 1) this.colours = new Uint8Array(buffer.slice(offset, offset + bytes));
+    else if (kind === 2) this.data = new Int16Array(buffer.slice(offset, offset + bytes));
+    else if (kind === 3) [this.mix, this.count] = [new Int16Array(buffer.slice(offset, offset + bytes)), 1];
+    else if (kind === 4) {
+      [this.times[this.count], this.nfe[this.count]] = new Int32Array(buffer, offset, 2);
+      this.frames.forEach((frames, layer) => frames.set(new Int16Array(buffer, offset + 8 + layer * 4 * n, 2 * n), this.count * 2 * n));
+      this.count++;
+    }
+  }
+
+  has(layer) { return layer === "data" ? this.data.length > 0 : layer === "trails" || (!this.mix && this.header.layers.includes(layer)); }
+
+  // The step nearest to t that can be shown.
+  reachable(t) {
+    if (this.mix) return t;
+    const newest = this.times[this.count - 1];
+    return this.order > 0 ? Math.min(t, newest) : Math.max(t, newest);
+  }
+
+  // Index of the last stored frame that comes before t, or at it, on the way the run goes.
+  before(t) {
+    let low = 0, high = this.count - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.order * this.times[middle] <= this.order * t) low = middle; else high = middle - 1;
+    }
+    return low;
+  }
+
+  coefficient(name, t) {
+    const values = this.header[name], k = Math.floor(t);
+    return k === t ? values[k] : values[k] + (t - k) * (values[k + 1] - values[k]);
+  }
+
+  // Particles [first, last) at step t into out; returns out. In mix mode this is the closed form, in variance-preserving coordinates.
+  positions(t, out, first = 0, last = this.header.n) {
+    const unit = this.header.range / 32767, {n} = this.header;
+    if (this.mix) {
+      const alpha = this.coefficient("alpha", t), sigma = this.coefficient("sigma", t), scale = unit / Math.hypot(alpha, sigma);
+      const a = alpha * scale, s = sigma * scale, q = this.mix;
+      for (let i = 2 * first, j = 2 * (first + n), o = 0; i < 2 * last; i++, j++, o++) out[o] = a * q[i] + s * q[j];
+    } else {
+      const k = this.before(t), next = Math.min(k + 1, this.count - 1), q = this.frames[0];
+      const f = next > k ? clamp((t - this.times[k]) / (this.times[next] - this.times[k]), 0, 1) : 0;
+      const a = (1 - f) * unit, b = f * unit;
+      for (let i = 2 * (k * n + first), j = 2 * (next * n + first), o = 0; o < 2 * (last - first); i++, j++, o++) out[o] = a * q[i] + b * q[j];
+    }
+    return out;
+  }
+
+  estimates(t, out) {
+    const {n, layers, range} = this.header, q = this.frames[layers.indexOf("x0")], start = this.before(t) * 2 * n;
+    for (let i = 0; i < 2 * n; i++) out[i] = q[start + i] * range / 32767;
+    return out;
+  }
+
+  // The way of particle i from its start to step t into out; returns the number of points.
+  trail(i, t, out) {
+    const last = this.mix ? TRAIL_POINTS : this.before(t), stride = Math.max(1, last / TRAIL_POINTS);
+    const one = this.point ??= new Float32Array(2);
+    let points = 0;
+    for (let k = 0; k < last; k += stride, points++) {
+      this.positions(this.mix ? t * k / last : this.times[Math.floor(k)], one, i, i + 1);
+      out[2 * points] = one[0];
+      out[2 * points + 1] = one[1];
+    }
+    this.positions(t, one, i, i + 1);
+    out[2 * points] = one[0];
+    out[2 * points + 1] = one[1];
+    return points + 1;
+  }
+}
+
+// ---- painting
+
+const canvas = document.createElement("canvas"), ring = document.createElement("div"), ctx = canvas.getContext("2d");
+canvas.className = "lab-canvas";
+ring.className = "lab-ring";
+ring.hidden = true;
+let run = null;                               // what is on show
+let layers = new Set([DEFAULT_LAYERS]), followed = -1;
+let xy, x0, trailing = [], tint = {};         // scratch of the run's size; particles with a trail; colours as pixels
+let image, pixels, background, pad = 0, inner, rim, rimAlpha;   // one ImageData, with a margin that saves clipping every dot
+let view, radius = 0, stale = true, drawn = -1, painted = 0, moving = false, rested = true, movedAt = 0, restTimer = 0;
+const line = new Float32Array(2 * (TRAIL_POINTS + 2));
+const shows = layer => layers.has(layer) && run?.has(layer);
+
+const pixel = (colour, alpha = 255) => {      // "#rrggbb" as ImageData has it on a little-endian machine
+  const rgb = parseInt(colour.slice(1), 16);
+  return (alpha << 24 | (rgb & 255) << 16 | rgb & 0xff00 | rgb >> 16) >>> 0;
+};
+
+function paintColours() {
+  const particles = alpha => Uint32Array.from(lab.palette, colour => pixel(colour, alpha));
+  tint = {particles: particles(255), dimmed: particles(255 * DIMMED), data: Uint32Array.of(pixel(css("--lab-data"), 90)),
+    x0: Uint32Array.of(pixel(css(estimateColour()), 150))};
+}
+const estimateColour = () => run?.header.badge === "exact" ? "--lab-exact" : "--lab-learned";
+
+// A dot as offsets into the pixels: the inside, and the rim that is only partly covered.
+function stamp(width, r) {
+  const inside = [], edge = [], cover = [];
+  for (let y = -pad; y <= pad; y++) for (let x = -pad; x <= pad; x++) {
+    const covered = clamp(r + .5 - Math.hypot(x, y), 0, 1);
+    if (covered > .9) inside.push(y * width + x);
+    else if (covered > .1) { edge.push(y * width + x); cover.push(covered); }
+  }
+  [inner, rim, rimAlpha] = [Int32Array.from(inside), Int32Array.from(edge), Float32Array.from(cover)];
+}
+
+// Opaque dots in order; a rim never dims a dot that is already there.
+function splat(target, points, count, table, indices) {
+  const {kx, bx, ky, by, width, height} = view, stride = width + 2 * pad, mask = 0x00ffffff;
+  for (let i = 0; i < count; i++) {
+    const x = Math.round(kx * points[2 * i] + bx), y = Math.round(ky * points[2 * i + 1] + by);
+    if (x < 0 || y < 0 || x >= width || y >= height) continue;
+    const at = (y + pad) * stride + x + pad, colour = indices ? table[indices[i]] : table[0], alpha = colour >>> 24;
+    for (let k = 0; k < inner.length; k++) target[at + inner[k]] = colour;
+    for (let k = 0; k < rim.length; k++) {
+      const a = alpha * rimAlpha[k] | 0, p = at + rim[k];
+      if (target[p] >>> 24 < a) target[p] = colour & mask | a << 24;
+    }
+  }
+}
+
+// Takes over Plotly's plot area and ranges. _fullLayout is what plotly_relayouting leaves up to date during a drag.
+function fit() {
+  const {xaxis, yaxis} = gd._fullLayout, ratio = devicePixelRatio || 1;
+  const width = Math.round(xaxis._length * ratio), height = Math.round(yaxis._length * ratio);
+  if (!width || !height) return;
+  const n = run?.header.n ?? 1000, room = clamp(Math.min(xaxis._length, yaxis._length) / 480, .75, 1.3);
+  radius = clamp(3 * (1000 / n) ** .25, 1.5, 3) * room * (parseFloat(css("--lab-dot")) || 1);
+  pad = Math.ceil(radius * ratio + 1);
+  if (canvas.width !== width || canvas.height !== height || image?.width !== width + 2 * pad) {
+    [canvas.width, canvas.height] = [width, height];
+    image = new ImageData(width + 2 * pad, height + 2 * pad);
+    pixels = new Uint32Array(image.data.buffer);
+    background = new Uint32Array(pixels.length);
+  }
+  stamp(width + 2 * pad, radius * ratio);
+  canvas.style.cssText = `left:${xaxis._offset}px; top:${yaxis._offset}px; width:${xaxis._length}px; height:${yaxis._length}px`;
+  const [left, right] = xaxis.range, [bottom, top] = yaxis.range, kx = width / (right - left), ky = height / (bottom - top);
+  view = {kx, bx: -kx * left, ky, by: -ky * top, width, height, ratio};
+  background.fill(0);
+  if (shows("data")) {
+    const {data, header} = run, points = Float32Array.from(data, q => q * header.range / 32767);
+    splat(background, points, points.length / 2, tint.data);
+  }
+  stale = true;
+  placeRing();
+  if (moving) clock.wake();
+}
+
+function paint(t) {
+  run.positions(t, xy);
+  pixels.set(background);
+  if (shows("x0")) splat(pixels, run.estimates(t, x0), run.header.n, tint.x0);
+  splat(pixels, xy, run.header.n, shows("trails") ? tint.dimmed : tint.particles, run.colours);
+  ctx.putImageData(image, -pad, -pad);
+  const {kx, bx, ky, by, ratio} = view;
+  ctx.lineWidth = ratio;
+  for (const i of trails()) {
+    const points = run.trail(i, t, line);
+    ctx.strokeStyle = lab.palette[run.colours[i]];
+    ctx.beginPath();
+    for (let k = 0; k < points; k++) ctx.lineTo(kx * line[2 * k] + bx, ky * line[2 * k + 1] + by);
+    ctx.stroke();
+  }
+  painted++;
+}
+
+function* trails() {
+  if (shows("trails")) yield* trailing;
+  if (followed >= 0) yield followed;
+}
+
+function placeRing() {
+  ring.hidden = followed < 0 || !view;
+  if (ring.hidden) return;
+  const {kx, bx, ky, by, ratio} = view, x = (kx * xy[2 * followed] + bx) / ratio, y = (ky * xy[2 * followed + 1] + by) / ratio;
+  ring.style.transform = `translate(${parseFloat(canvas.style.left) + x}px, ${parseFloat(canvas.style.top) + y}px)`;
+}
+
+// Called by the clock, inside an animation frame.
+function draw() {
+  readTime();
+  if (!run?.count || !view) return;
+  const t = run.reachable(clock.t);
+  if (t === drawn && !stale) return;
+  [drawn, stale, rested] = [t, false, false];
+  paint(t);
+  placeRing();
+  readNumbers(t);
+  if (!moving) gd.classList.toggle("lab-moving", moving = true);
+  movedAt = performance.now();
+  restTimer ||= setTimeout(rest, REST);
+}
+
+// ---- at rest
+
+const marker = extra => ({type: "scatter", mode: "markers", hovertemplate: "%{x:.3f}, %{y:.3f}<extra>%{fullData.name} %{pointNumber}</extra>", showlegend: false, ...extra});
+const columns = points => ({x: points.filter((_, i) => i % 2 === 0), y: points.filter((_, i) => i % 2 === 1)});
+
+function traces() {
+  if (!run?.count) return [];
+  const {n, range} = run.header, size = 2 * radius, all = [];
+  if (shows("data")) all.push(marker({...columns(Float32Array.from(run.data, q => q * range / 32767)), name: say("layer_data"), marker: {size, color: css("--lab-data"), opacity: .35}}));
+  if (shows("x0")) all.push(marker({...columns(run.estimates(drawn, new Float32Array(2 * n))), name: say("layer_x0"), marker: {size, color: css(estimateColour()), opacity: .6}}));
+  all.push(marker({...columns(xy), name: say("particle"), marker: {size, opacity: shows("trails") ? DIMMED : 1, color: Array.from(run.colours), cmin: 0, cmax: 255,
+    colorscale: lab.palette.map((colour, i) => [i / 255, colour])}}));
+  for (const i of trails()) all.push({type: "scatter", mode: "lines", ...columns(line.slice(0, 2 * run.trail(i, drawn, line))), hoverinfo: "skip",
+    showlegend: false, line: {width: 1, color: lab.palette[run.colours[i]]}});
+  return all;
+}
+
+async function rest() {
+  restTimer = 0;
+  const wait = movedAt + REST - performance.now();
+  if (clock.playing || wait > 0) { restTimer = setTimeout(rest, Math.max(wait, REST / 2)); return; }
+  await settle();
+  writeAddress();
+}
+
+async function settle() {
+  const at = painted;
+  await Plotly.react(gd, traces(), gd.layout);
+  if (at !== painted) return;                 // it moved again meanwhile
+  gd.classList.toggle("lab-moving", moving = false);
+  rested = true;
+}
+
+// ---- axes
+
+// Equal axes from -V to V on the shorter side; the longer side shows more rather than leave a gap.
+function goHome() {
+  const {w, h} = gd._fullLayout._size, unit = (run?.header.view ?? 3) / Math.min(w, h);
+  return Plotly.relayout(gd, {"xaxis.range": [-w * unit, w * unit], "yaxis.range": [-h * unit, h * unit]});
+}
+
+// ---- readouts
+
+function readTime() {
+  const {T, playing, speed} = clock, t = String(Math.round(clock.t));
+  put(text.t, t);
+  put(text.T, String(T));
+  if (range.max !== String(T)) range.max = T;
+  if (range.value !== t) { range.value = t; range.setAttribute("aria-valuetext", `t = ${t}`); range.style.setProperty("--at", T ? t / T : 0); }
+  const toggle = $("[data-do=toggle]"), key = playing ? "pause" : "play";
+  if (toggle.dataset.key !== key) {
+    Object.assign(toggle, {innerHTML: playing ? PAUSE : PLAY, title: say(key)}).setAttribute("aria-label", say(key));
+    toggle.dataset.key = key;
+  }
+  $("select").value = speed;
+}
+
+const FORMULAS = {  // what the numbers a, b of coefficients() multiply
+  mix: (a, b) => `${NOW} = ${a} ${X(0)} + ${b} ${EPS}`,
+  reverse: (a, b) => `${NOW} = ${a} <var>x̂</var><sub>0</sub> + ${b} <var>ε̂</var>`,
+  forward: (a, b) => `${NOW} = ${a} ${X("<var>t</var>−1")} + ${b} <var>z</var>`,
+};
+
+function readNumbers(shown) {
+  const {alpha, sigma, mode, direction} = run.header, t = Math.round(shown), scale = Math.hypot(alpha[t], sigma[t]);
+  const bar = t => alpha[t] ** 2 / (alpha[t] ** 2 + sigma[t] ** 2), beta = t > 0 ? 1 - bar(t) / bar(t - 1) : NaN;
+  put(text.alpha_bar, number(bar(t), 4));
+  put(text.snr, number((alpha[t] / sigma[t]) ** 2));
+  put(text.lam, number(Math.log(alpha[t] / sigma[t]), 2));
+  put(text.beta, number(beta, 4));
+  if (run.nfe) put(text.nfe, String(run.nfe[run.before(shown)]));
+  const kind = mode === "mix" ? mode : direction, [a, b] = kind === "forward" ? [Math.sqrt(1 - beta), Math.sqrt(beta)] : [alpha[t], sigma[t]];
+  const [first, second] = formula.querySelectorAll("b");
+  put(first, number(a));
+  put(second, number(b));
+  const notes = [];
+  if (kind !== "forward" && Math.abs(scale - 1) > 1e-3) notes.push(say("scaled", {scale: number(scale, 2)}));
+  if (shown !== clock.t) notes.push(say("reached", {t}));
+  else if (!clock.playing && run.times && run.times[run.before(t)] !== t) notes.push(say("between"));
+  if (followed >= 0) notes.push(`${say("particle")} ${followed}: (${number(xy[2 * followed], 2)}, ${number(xy[2 * followed + 1], 2)})`);
+  put(text.note, notes.join(" · "));
+}
+
+function readHeader() {
+  const {title, n, T, badge: kind, mode, direction, metrics: rows = []} = run.header;
+  put(text.title, title);
+  badge.hidden = !kind;
+  badge.className = `lab-badge ${kind}`;
+  put(badge, say(kind));
+  formula.innerHTML = FORMULAS[mode === "mix" ? mode : direction]("<b></b>", "<b></b>");
+  text.nfe.parentElement.hidden = mode === "mix" || direction === "forward";
+  metrics.replaceChildren(...rows.map(({name, value, floor, n, unit}) => {
+    const row = document.createElement("span"), value_ = document.createElement("b");
+    value_.textContent = number(value);
+    row.append(`${name} `, value_, ` ${unit ?? ""} (`, [floor == null ? "" : `${say("floor")} ${number(floor)}`, n == null ? "" : `n = ${n}`].filter(Boolean).join(", "), ")");
+    return row;
+  }));
+  describe();
+}
+
+function describe() {
+  area.setAttribute("aria-label", run ? say("alt", {title: run.header.title, n: run.header.n, t: Math.round(clock.t), T: run.header.T, badge: say(run.header.badge)}) : say("empty"));
+}
+
+function readLayers() {
+  for (const chip of element.querySelectorAll("[data-layer]")) {
+    chip.hidden = !run?.has(chip.dataset.layer);
+    chip.setAttribute("aria-pressed", layers.has(chip.dataset.layer));
+  }
+}
+
+// ---- the stream
+
+let value = {}, request = null;
+
+function tell(node, words, action) {
+  node.hidden = !words;
+  put(node.firstElementChild, words);
+  node.querySelector("button").hidden = !action;
+}
+
+async function fetchRun() {
+  request?.abort();
+  const mine = request = new AbortController(), started = performance.now();
+  let incoming = null;
+  tell(message, "");
+  tell(status, "");
+  const progress = () => {
+    const {queued, done} = incoming.header, {count, nfe, mix, times} = incoming;
+    if (queued && !count) tell(status, say("queued", {n: queued}), true);
+    else if (!mix && count && !done) tell(status, say("computing", {k: count, of: times.length, nfe: nfe[count - 1], seconds: number((performance.now() - started) / 1000, 1)}), true);
+  };
+  try {
+    const response = await fetch(`${lab.root}/${value.src}`, {signal: mine.signal});
+    if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? `${response.status} ${response.statusText}`);
+    await lab.read(response, (kind, buffer, offset, bytes) => {
+      if (kind === 0) {
+        const part = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, offset, bytes)));
+        if (incoming) Object.assign(incoming.header, part); else incoming = new Run(part);
+        if (part.error) fail(part.error);
+        if (incoming === run) readHeader();
+      } else {
+        incoming.take(kind, buffer, offset, bytes);
+        if (kind > 2 && incoming !== run) show(incoming);
+        if (kind === 4) arrived();
+      }
+      progress();
+    });
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    fail(error instanceof TypeError ? say("network") : error.message);
+  }
+  request = null;
+  tell(status, "");
+}
+
+// Stays at the step on show, says why, and does not hold up the other stages of this clock.
+function fail(words) {
+  if (run) clock.setT(run.reachable(clock.t));
+  clock.reach(draw, 0);
+  tell(message, words, true);
+}
+
+// The old picture stays until the new one has something to show.
+function show(incoming) {
+  run = incoming;
+  rested = false;
+  const {n} = run.header;
+  xy = new Float32Array(2 * n);
+  x0 = new Float32Array(2 * n);
+  trailing = Array.from({length: Math.min(TRAILS, n)}, (_, k) => Math.floor((k + .5) * n / Math.min(TRAILS, n)));
+  followed = followed < n ? followed : -1;
+  clock.begin(draw, run.header, value);
+  paintColours();
+  readHeader();
+  readLayers();
+  range.style.setProperty("--computed-from", 0);
+  range.style.setProperty("--computed-to", 1);
+  goHome();
+}
+
+function arrived() {
+  const {T} = run.header, newest = run.times[run.count - 1];
+  if (run.order < 0) clock.reach(draw, newest);
+  range.style.setProperty("--computed-from", run.order < 0 ? newest / T : 0);
+  range.style.setProperty("--computed-to", run.order < 0 ? 1 : newest / T);
+  clock.wake();
+}
+
+function stop() {
+  request?.abort();
+  request = null;
+  tell(status, "");
+  fail(say("stopped"));
+}
+
+// ---- the address: what is on show is a link
+
+function writeAddress() {
+  if (!bar || !value.link || !visible(element)) return;
+  const now = new URLSearchParams(location.search), link = new URLSearchParams(value.link);
+  for (const key of ["lang", "mode", "__theme"]) if (now.has(key)) link.set(key, now.get(key));
+  if (!clock.playing) link.set("t", Math.round(clock.t));
+  const shown = [...layers].join(",");
+  if (shown !== DEFAULT_LAYERS) link.set("layers", shown);
+  const address = `?${link}`.replaceAll("%2C", ",");
+  if (address !== location.search) history.replaceState(history.state, "", address + location.hash);
+}
+
+// ---- hands
+
+function repaint() {
+  rested = false;
+  fit();
+  clock.wake();
+}
+
+const ACTIONS = {
+  toggle: () => clock.toggle(),
+  back: () => step(-1),
+  forward: () => step(1),
+  stop,
+  retry: fetchRun,
+  fullscreen: () => document.fullscreenElement ? document.exitFullscreen() : $(".lab-stage").requestFullscreen(),
+};
+
+// A step is what the sampler did, where steps are stored; else one t.
+function step(by) {
+  const t = Math.round(clock.t), steps = run?.times?.subarray(0, run.count);
+  clock.setT(!steps ? t + by : by > 0 ? Math.min(...steps.filter(s => s > t), clock.T) : Math.max(...steps.filter(s => s < t), 0));
+}
+
+element.addEventListener("mousedown", event => { if (event.target.closest("button")) event.preventDefault(); });  // keeps the keys on the stage
+element.addEventListener("click", ({target}) => {
+  const {do: action, layer} = target.closest("button")?.dataset ?? {};
+  ACTIONS[action]?.();
+  if (!layer) return;
+  if (!layers.delete(layer)) layers.add(layer);
+  readLayers();
+  repaint();
+});
+range.addEventListener("input", () => clock.setT(+range.value));
+$("select").addEventListener("change", event => { clock.speed = +event.target.value; });
+
+// A click, not a drag, near a particle follows it.
+let pressed = null;
+area.addEventListener("pointerdown", event => { pressed = event.target.closest(".modebar, button") ? null : event; }, true);
+addEventListener("pointerup", event => {
+  if (!pressed || !view || !run?.count || !element.isConnected) return;
+  const moved = Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY), box = canvas.getBoundingClientRect(), {kx, bx, ky, by, ratio} = view;
+  pressed = null;
+  if (moved > 4) return;
+  const x = (event.clientX - box.left) * ratio, y = (event.clientY - box.top) * ratio;
+  let near = -1, best = (12 * ratio) ** 2;
+  for (let i = 0; i < run.header.n; i++) {
+    const d = (kx * xy[2 * i] + bx - x) ** 2 + (ky * xy[2 * i + 1] + by - y) ** 2;
+    if (d < best) [near, best] = [i, d];
+  }
+  if (near < 0 && followed < 0) return;
+  followed = near;
+  repaint();
+}, true);
+
+// ---- start
+
+function layout() {
+  const {xaxis, yaxis} = gd._fullLayout ?? {}, side = lab.axis();
+  return {...lab.layout(), xaxis: {...side, range: xaxis?.range ?? [-3, 3]}, yaxis: {...side, range: yaxis?.range ?? [-3, 3], scaleanchor: "x"}, margin: {l: 40, r: 8, t: 8, b: 28}, showlegend: false,
+    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom"};  // a finger scrolls the page
+}
+
+function load() {
+  const next = props.value ? JSON.parse(props.value) : {}, fresh = next.src !== value.src;
+  value = {t: null, ...next};
+  if (value.layers) layers = new Set(value.layers);
+  readLayers();
+  if (fresh && value.src) fetchRun();
+  else if (run) { clock.apply(value); repaint(); }
+  writeAddress();
+}
+
+lab.plotly().then(async () => {
+  const reset = {name: "reset", title: say("reset"), icon: Plotly.Icons.home, click: goHome};
+  const save = {name: "save", title: say("download"), icon: Plotly.Icons.camera, click: async () => {
+    clock.pause();
+    draw();
+    await settle();
+    Plotly.downloadImage(gd, {filename: `${id}-t${Math.round(clock.t)}`, scale: 2});
+  }};
+  await Plotly.newPlot(gd, [], layout(), {displaylogo: false, doubleClick: false, modeBarButtons: [[save, "zoom2d", "pan2d", "lasso2d", "zoomIn2d", "zoomOut2d", reset]]});
+  gd.append(canvas, ring);
+  for (const event of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"]) gd.on(event, fit);
+  gd.on("plotly_doubleclick", goHome);
+  lab.onTheme(() => { paintColours(); Plotly.react(gd, gd.data, layout()).then(repaint); }, element);
+  clock.subscribe(draw, element);
+  lab.stages[id] = {
+    clock, gd, element,
+    get header() { return run?.header; },
+    get painted() { return painted; },
+    get idle() { return !request && !restTimer && rested; },
+    positions: t => run.positions(t, new Float32Array(2 * run.header.n)),
+  };
+  new ResizeObserver(async () => {             // also: a tab that is shown for the first time
+    if (!visible(element)) return;
+    await Plotly.Plots.resize(gd);
+    goHome();
+    repaint();
+    writeAddress();
+  }).observe(area);
+  load();
+  watch("value", load);
+}).catch(() => tell(message, say("network"), false));

@@ -1,0 +1,162 @@
+"""python -m ddpm_core train|sample|evaluate: everything that a checkpoint goes through, from the shell."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from tqdm import tqdm
+
+from . import checkpoints, device
+from .datasets import DATASETS
+from .denoisers import TARGETS, Denoiser, NetworkDenoiser
+from .metrics import energy_distance, excess_nll, sliced_w2
+from .mixtures import GaussianMixture
+from .networks import MLP
+from .samplers import SAMPLERS, VARIANCES, ParticleNoise, Step
+from .schedules import SCHEDULES, Schedule
+from .training import TrainConfig, train
+
+# What `evaluate` measures: (sampler, its options, schedule, T).
+EVALUATIONS = [
+    ("ddpm", {"variance": "beta"}, "linear", 1000),
+    ("ddpm", {"variance": "beta_tilde"}, "linear", 1000),
+    ("ddpm", {"variance": "beta"}, "cosine", 1000),
+    ("ddpm", {"variance": "beta_tilde"}, "cosine", 1000),
+    ("euler", {}, "flow", 50),
+]
+
+
+def last_step(sampler: str, denoiser: Denoiser, schedule: Schedule, n: int, seed: int, options: dict, bar=False) -> Step:
+    where = device.pick()
+    noise = ParticleNoise(seed, n, device=where)
+    steps = device.walk(sampler, denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise, **options)
+    return deque(tqdm(steps, total=schedule.T + 1, disable=not bar, leave=False), maxlen=1)[0]
+
+
+def measure(denoiser: Denoiser, mixture: GaussianMixture, n: int, seed: int = 0) -> list[dict]:
+    """One row for each of EVALUATIONS: three distances to the data, each with its floor."""
+    truth = mixture.sample(n, generator=torch.Generator().manual_seed(seed + 1))
+    rows = []
+    for sampler, options, schedule, T in EVALUATIONS:
+        x = last_step(sampler, denoiser, SCHEDULES[schedule](T), n, seed, options).x.cpu()
+        distances = {
+            "excess_nll": excess_nll(x, mixture),
+            "sliced_w2": sliced_w2(x, truth),
+            "energy_distance": energy_distance(x, truth),
+        }
+        row: dict = {"sampler": " ".join([sampler, *options.values()]), "schedule": f"{schedule} T={T}", "n": n}
+        rows.append(row | {name: {"value": m.value, "floor": m.floor} for name, m in distances.items()})
+    return rows
+
+
+def show(rows: list[dict]) -> None:
+    print(f"{'sampler':<17} {'schedule':<14} {'excess NLL / nats':>20} {'sliced W2':>18} {'energy distance':>22}")
+    for row in rows:
+        cells = [f"{row[k]['value']:+.4f} ({row[k]['floor']:.4f})" for k in ("excess_nll", "sliced_w2", "energy_distance")]
+        print(f"{row['sampler']:<17} {row['schedule']:<14} {cells[0]:>20} {cells[1]:>18} {cells[2]:>22}")
+    print(f"value (noise floor), n = {rows[0]['n']}")
+
+
+def train_command(args: argparse.Namespace) -> None:
+    mixture = DATASETS[args.dataset]()
+    config = TrainConfig(**{f.name: getattr(args, f.name) for f in dataclasses.fields(TrainConfig)})
+    out = Path(args.out or checkpoints.FOLDER / f"{args.dataset}.safetensors")
+    unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
+    torch.manual_seed(args.seed)
+    net = MLP(width=args.width, depth=args.depth).to(device.pick())
+    generator = torch.Generator().manual_seed(args.seed)
+    resume = safetensors.torch.load_file(unfinished) if args.resume else None
+    started, loss = time.monotonic(), None
+    with tqdm(total=config.steps, initial=int(resume["step"]) if resume else 0, unit="step", smoothing=0.05) as bar:
+        step = None
+        try:
+            for step in train(net, mixture, config, generator=generator, resume=resume):
+                loss = step.loss if loss is None else 0.99 * loss + 0.01 * step.loss
+                bar.update()
+                if step.step % 100 == 0:
+                    bar.set_postfix(loss=f"{loss:.4f}", lr=f"{step.lr:.1e}")
+        except KeyboardInterrupt:
+            if step is not None:
+                safetensors.torch.save_file(step.state(), unfinished)
+                print(f"\nstopped after {step.step} steps; go on with --resume", file=sys.stderr)
+            raise SystemExit(130) from None
+    if step is None:
+        raise SystemExit("that run is finished already")
+    seconds = time.monotonic() - started
+    rows = measure(NetworkDenoiser(step.ema.eval(), config.target), mixture, args.samples)
+    recipe = dataclasses.asdict(config) | {"seed": args.seed, "seconds": round(seconds, 1)}
+    metadata = {"dataset": args.dataset, "target": config.target, "training": recipe, "metrics": rows}
+    checkpoints.save_checkpoint(out, step.ema, metadata)
+    unfinished.unlink(missing_ok=True)
+    show(rows)
+    print(f"{out} ({out.stat().st_size / 1000:.0f} kB, {seconds:.0f} s)")
+
+
+def sample_command(args: argparse.Namespace) -> None:
+    denoiser = checkpoints.load_checkpoint(args.checkpoint, device.pick())
+    options = {k: getattr(args, k) for k in ("variance", "eta") if getattr(args, k) is not None}
+    step = last_step(args.sampler, denoiser, SCHEDULES[args.schedule](args.T), args.n, args.seed, options, bar=True)
+    np.savetxt(args.out or sys.stdout, step.x.cpu().numpy(), fmt="%.6f", delimiter=",", header="x,y", comments="")
+
+
+def evaluate_command(args: argparse.Namespace) -> None:
+    denoiser = checkpoints.load_checkpoint(args.checkpoint, device.pick())
+    show(measure(denoiser, DATASETS[denoiser.metadata["dataset"]](), args.samples, args.seed))
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(prog="python -m ddpm_core", description=__doc__)
+    commands = root.add_subparsers(required=True, metavar="train|sample|evaluate")
+    shared = dict(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+
+    p = commands.add_parser("train", help="train a network on a data set and write its checkpoint", **shared)
+    p.set_defaults(run=train_command)
+    p.add_argument("dataset", choices=DATASETS)
+    p.add_argument("--width", type=int, default=64)
+    p.add_argument("--depth", type=int, default=4)
+    for field in dataclasses.fields(TrainConfig):
+        known = TARGETS if field.name == "target" else None
+        p.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default, choices=known)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--samples", type=int, default=10_000, help="how many samples the final measurement takes")
+    p.add_argument("--out", help="default: checkpoints/<dataset>.safetensors")
+    p.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
+
+    p = commands.add_parser("sample", help="write samples as CSV", **shared)
+    p.set_defaults(run=sample_command)
+    p.add_argument("checkpoint", help="a name or a .safetensors file")
+    p.add_argument("--sampler", choices=SAMPLERS, default="ddpm")
+    p.add_argument("--variance", choices=VARIANCES, help="for ddpm")
+    p.add_argument("--eta", type=float, help="for ddim")
+    p.add_argument("--schedule", choices=SCHEDULES, default="linear")
+    p.add_argument("--T", type=int, default=1000)
+    p.add_argument("--n", type=int, default=2000)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", help="default: standard output")
+
+    p = commands.add_parser("evaluate", help="distances of a checkpoint's samples to the data", **shared)
+    p.set_defaults(run=evaluate_command)
+    p.add_argument("checkpoint", help="a name or a .safetensors file")
+    p.add_argument("--samples", type=int, default=10_000)
+    p.add_argument("--seed", type=int, default=0)
+    return root
+
+
+def main() -> None:
+    args = parser().parse_args()
+    try:
+        args.run(args)
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise SystemExit(f"error: {error.args[0] if isinstance(error, KeyError) else error}") from None
+
+
+if __name__ == "__main__":
+    main()

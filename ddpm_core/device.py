@@ -1,0 +1,111 @@
+"""Which device runs this, and how a sampling loop runs there: the only place that knows of CUDA."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from .denoisers import Denoiser
+from .samplers import SAMPLERS, Noise, Step
+from .schedules import Schedule
+
+
+def pick() -> torch.device:
+    """DDPM_DEVICE if set, else CUDA, else MPS, else the CPU.
+
+    Where a GPU is lent for single calls only (ZeroGPU Spaces), the CPU: 2-D sampling happens outside such calls.
+    """
+    if name := os.environ.get("DDPM_DEVICE"):
+        return torch.device(name)
+    if torch.cuda.is_available() and not os.environ.get("SPACES_ZERO_GPU"):
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def describe(device: torch.device) -> str:
+    """What a person would call it: "CPU (8 threads)", "CUDA (NVIDIA H100)", "MPS"."""
+    if device.type == "cuda":
+        return f"CUDA ({torch.cuda.get_device_name(device)})"
+    return f"CPU ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type.upper()
+
+
+def walk(
+    name: str, denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, **options
+) -> Iterator[Step]:
+    """SAMPLERS[name] on the device of x_T [n, ...]: on CUDA replayed as one graph, elsewhere as it stands.
+
+    KeyError lists the known samplers. The tensors of a Step are valid until the next Step is asked for.
+    """
+    if name not in SAMPLERS:
+        raise KeyError(f"unknown sampler {name!r}; known: {', '.join(SAMPLERS)}")
+    if x_T.device.type == "cuda":
+        key = (name, id(denoiser), tuple(sorted(options.items())), tuple(x_T.shape), x_T.dtype, x_T.device)
+        key += (schedule.alpha.numpy().tobytes(), schedule.sigma.numpy().tobytes())
+        if recording := _recording(key, name, denoiser, schedule, x_T, options):
+            return recording.replay(x_T, noise)
+    return SAMPLERS[name](denoiser, schedule, x_T, noise=noise, **options)
+
+
+class _Recording:
+    """A whole walk, T steps and all their kernels, captured once as a CUDA graph: a replay is a single launch.
+
+    Samplers are recorded as they are. Their start and their noise are read from fixed buffers that a replay fills first.
+    """
+
+    def __init__(self, name: str, denoiser: Denoiser, schedule: Schedule, x_T: Tensor, options: dict):
+        self.denoiser = denoiser  # keeps the key's id() from being given to another one
+        self.lock = threading.Lock()
+        self.x_T, self.z = x_T.clone(), torch.zeros(schedule.T + 1, *x_T.shape, device=x_T.device)
+        self.used: set[int] = set()  # the t whose noise the walk asked for
+
+        def noise(t: int) -> Tensor:
+            self.used.add(t)
+            return self.z[t]
+
+        def record() -> Iterator[Step]:
+            return SAMPLERS[name](denoiser, schedule, self.x_T, noise=noise, **options)
+
+        side = torch.cuda.Stream(x_T.device)  # libraries set themselves up at first use, which a capture must not see
+        side.wait_stream(torch.cuda.current_stream(x_T.device))
+        with torch.cuda.stream(side):
+            for _, _ in zip(range(3), record()):
+                pass
+        torch.cuda.current_stream(x_T.device).wait_stream(side)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+            self.steps = [(step, step.prediction.x0) for step in record()]  # x0 is read later, so compute it inside
+
+    def replay(self, x_T: Tensor, noise: Noise) -> Iterator[Step]:
+        with self.lock:  # two replays would share the buffers
+            self.x_T.copy_(x_T)
+            if used := sorted(self.used):
+                self.z[used] = torch.stack([noise(t).cpu() for t in used]).to(self.z)
+            self.graph.replay()
+            for step, _ in self.steps:
+                yield step
+
+
+_recordings: OrderedDict[tuple, _Recording | None] = OrderedDict()
+_recordings_lock = threading.Lock()
+MAX_RECORDINGS = 8
+
+
+def _recording(key: tuple, *walk_arguments) -> _Recording | None:
+    """The recording for `key`, made at first use; None where the walk cannot be captured, which is remembered too."""
+    with _recordings_lock:
+        if key not in _recordings:
+            try:
+                _recordings[key] = _Recording(*walk_arguments)
+            except RuntimeError as error:
+                warnings.warn(f"sampling without a CUDA graph: {error}", RuntimeWarning, stacklevel=3)
+                _recordings[key] = None
+            if len(_recordings) > MAX_RECORDINGS:
+                _recordings.popitem(last=False)
+        _recordings.move_to_end(key)
+        return _recordings[key]

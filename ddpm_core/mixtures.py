@@ -1,0 +1,184 @@
+"""Gaussian mixtures: data whose density, score and denoiser are known exactly, at every noise level.
+
+The whole trick of the lab is one line of algebra: noise a mixture and it is a mixture again,
+
+    x0 ~ sum_k w_k N(m_k, C_k)   =>   alpha x0 + sigma eps ~ sum_k w_k N(alpha m_k, alpha^2 C_k + sigma^2 I).
+
+Each covariance is kept in its eigenbasis, C_k = U_k diag(c_k) U_k^T, where noising only moves the eigenvalues.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Labelled(NamedTuple):
+    x: Tensor  # [n, D]
+    label: Tensor  # [n] int64
+
+
+class GaussianMixture:
+    """sum_k w_k N(m_k, C_k) in D dimensions.
+
+    weights     [K]; normalised here, must be non-negative and not all zero
+    means       [K, D]
+    covariances scalar, [K] (isotropic variances) or [K, D, D]; zero is allowed and makes point masses
+    labels      [K] integers, one for each component; by default a component is its own class
+    scale,shift what standardisation divided by and subtracted: raw = scale * x + shift
+    """
+
+    def __init__(self, weights, means, covariances, labels=None, *, scale: float = 1.0, shift=0.0):
+        self.means = torch.as_tensor(means, dtype=torch.float64)
+        K, D = self.means.shape
+        self.weights = torch.as_tensor(weights, dtype=torch.float64).expand(K)
+        if (self.weights < 0).any() or not self.weights.sum() > 0:
+            raise ValueError("weights must be non-negative and sum to more than zero")
+        self.weights = self.weights / self.weights.sum()
+        covariances = torch.as_tensor(covariances, dtype=torch.float64)
+        if covariances.ndim == 3:
+            self.variances, self.axes = torch.linalg.eigh(covariances)  # [K, D], [K, D, D]
+        else:
+            self.variances, self.axes = covariances.expand(K)[:, None], None  # [K, 1]: the same along every axis
+        if (self.variances < 0).any():
+            raise ValueError("covariances must be positive semi-definite")
+        self.labels = torch.arange(K) if labels is None else torch.as_tensor(labels, dtype=torch.int64)
+        self.scale, self.shift = float(scale), torch.as_tensor(shift, dtype=torch.float64).expand(D)
+
+    @classmethod
+    def _of(cls, weights, means, variances, axes, labels, scale, shift) -> GaussianMixture:
+        """Assemble from eigenvalues, without decomposing again."""
+        self = object.__new__(cls)
+        self.weights, self.means, self.variances, self.axes = weights, means, variances, axes
+        self.labels, self.scale, self.shift = labels, scale, shift
+        return self
+
+    @property
+    def K(self) -> int:
+        return self.means.shape[0]
+
+    @property
+    def D(self) -> int:
+        return self.means.shape[1]
+
+    @property
+    def covariances(self) -> Tensor:  # [K, D, D]
+        axes = torch.eye(self.D, dtype=torch.float64).expand(self.K, -1, -1) if self.axes is None else self.axes
+        return (axes * self.variances[:, None, :]) @ axes.mT
+
+    @property
+    def mean(self) -> Tensor:  # [D]
+        return self.weights @ self.means
+
+    @property
+    def covariance(self) -> Tensor:  # [D, D]; law of total covariance
+        centred = self.means - self.mean
+        return torch.einsum("k,kij->ij", self.weights, self.covariances) + (self.weights[:, None] * centred).mT @ centred
+
+    # ---- sampling -------------------------------------------------------------------------------------------------
+
+    def components_from_noise(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Points and component indices from unit normals z [n, D + 1]: row i of the result depends on row i of z alone.
+
+        The first column chooses the component through the inverse of its cumulative weights, the rest places the
+        point inside it; so the same noise gives the same particle however many others there are.
+        """
+        z = z.to(torch.float64)
+        edges = self.weights.cumsum(0)
+        k = torch.searchsorted(edges, torch.special.ndtr(z[:, 0]) * edges[-1]).clamp_(max=self.K - 1)  # [n]
+        offset = z[:, 1:] * self.variances[k].sqrt()
+        if self.axes is not None:
+            offset = torch.einsum("nij,nj->ni", self.axes[k], offset)
+        return self.means[k] + offset, k
+
+    def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """n independent points, [n, D] float64."""
+        return self.sample_labelled(n, generator=generator).x
+
+    def sample_labelled(self, n: int, *, generator: torch.Generator) -> Labelled:
+        """n independent points [n, D] with the label of the component that each came from, [n]."""
+        z = torch.randn(n, self.D + 1, generator=generator, dtype=torch.float64, device=generator.device).cpu()
+        x, k = self.components_from_noise(z)
+        return Labelled(x, self.labels[k])
+
+    # ---- density, score and denoiser: all three are softmax-weighted sums over components -------------------------
+
+    def _log_joint(self, x: Tensor) -> Tensor:
+        """log w_k N(x; m_k, C_k); [n, K]."""
+        weights, means, variances = (p.to(x) for p in (self.weights, self.means, self.variances))
+        if self.axes is None:
+            distance = torch.cdist(x, means, compute_mode="donot_use_mm_for_euclid_dist")
+            quadratic = distance.square() / variances[:, 0]
+        else:
+            offset = torch.einsum("nki,kij->nkj", x[:, None, :] - means, self.axes.to(x))  # U_k^T (x - m_k)
+            quadratic = (offset.square() / variances).sum(-1)
+        log_det = variances.expand(-1, self.D).log().sum(-1)  # [K]
+        return torch.add(weights.log() - 0.5 * (log_det + self.D * math.log(2 * math.pi)), quadratic, alpha=-0.5)
+
+    def _average(self, x: Tensor, gain: Tensor, centre: Tensor) -> Tensor:
+        """sum_k r_k (centre_k + G_k (x - m_k)), r = softmax(log joint), G_k = U_k diag(gain_k) U_k^T; [n, D].
+
+        Affine in x for given r, so no [n, K, D] array is ever made.
+        """
+        r = self._log_joint(x).softmax(-1)  # [n, K]
+        if self.axes is None:
+            affine = torch.cat([centre - gain * self.means, gain], -1).to(x)  # [K, D + 1]
+            mixed = F.linear(r, affine.mT.contiguous())  # this layout: six times faster than r @ affine on a CPU
+            return mixed[:, :-1] + mixed[:, -1:] * x
+        G = (self.axes * gain[:, None, :]) @ self.axes.mT  # [K, D, D]
+        constant = centre - (G @ self.means[..., None])[..., 0]
+        return r @ constant.to(x) + (torch.einsum("nk,kij->nij", r, G.to(x)) @ x[..., None])[..., 0]
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log density at x [n, D], in nats; [n]."""
+        return self._log_joint(x).logsumexp(-1)
+
+    def component_of(self, x: Tensor) -> Tensor:
+        """The component that most probably made each x [n, D]; [n] int64."""
+        return self._log_joint(x).argmax(-1)
+
+    def score(self, x: Tensor) -> Tensor:
+        """Gradient of log_prob, sum_k r_k(x) C_k^{-1} (m_k - x); [n, D]."""
+        return self._average(x, -1 / self.variances, torch.zeros_like(self.means))
+
+    def noised(self, alpha: float, sigma: float) -> GaussianMixture:
+        """The law of alpha * x0 + sigma * eps, again a mixture."""
+        variances = alpha**2 * self.variances + sigma**2
+        return self._of(self.weights, alpha * self.means, variances, self.axes, self.labels, self.scale, self.shift)
+
+    def denoise(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """Posterior mean E[x0 | alpha x0 + sigma eps = x]; x and result [n, D].
+
+        Within component k it is the Kalman update m_k + alpha C_k (alpha^2 C_k + sigma^2 I)^{-1} (x - alpha m_k).
+        """
+        noised = self.noised(alpha, sigma)
+        gain = alpha * self.variances / noised.variances
+        return torch.cat([noised._average(part, gain, self.means) for part in x.split(1024)])  # [1024, K] stays in cache
+
+    def entropy(self, n: int = 200_000, *, generator: torch.Generator) -> float:
+        """Differential entropy in nats, by Monte Carlo over n points (standard error about 1 / sqrt(n))."""
+        x = self.sample(n, generator=generator)
+        return -sum(self.log_prob(part).sum().item() for part in x.split(4096)) / n
+
+    # ---- derived mixtures -----------------------------------------------------------------------------------------
+
+    def given_label(self, label: int) -> GaussianMixture:
+        """The mixture of the components with this label. KeyError lists the known labels."""
+        keep = self.labels == label
+        if not keep.any():
+            raise KeyError(f"no component has label {label}; known: {sorted(set(self.labels.tolist()))}")
+        weights = self.weights[keep] / self.weights[keep].sum()
+        axes = None if self.axes is None else self.axes[keep]
+        return self._of(weights, self.means[keep], self.variances[keep], axes, self.labels[keep], self.scale, self.shift)
+
+    def standardised(self) -> GaussianMixture:
+        """Mean zero and mean variance one, by ONE shared scale, so that shapes are not distorted; the scale is kept."""
+        shift, scale = self.mean, self.covariance.diagonal().mean().sqrt().item()
+        means, variances = (self.means - shift) / scale, self.variances / scale**2
+        return self._of(
+            self.weights, means, variances, self.axes, self.labels, self.scale * scale, self.scale * shift + self.shift
+        )

@@ -1,0 +1,84 @@
+"""One prediction, five views: the only place where eps, x0, v, score and velocity are converted into one another.
+
+Given a noisy point x = alpha x0 + sigma eps, knowing any one of
+
+    x0                                      the clean point
+    eps   = (x - alpha x0) / sigma          the noise                    (Ho et al. 2020)
+    score = -eps / sigma                    grad log p_t(x)              (Vincent 2011)
+    v     = alpha eps - sigma x0            a quarter turn from x        (Salimans & Ho 2022)
+
+is knowing them all. v alone is well defined at both ends of every path: (x, v) is (x0, eps) turned by the angle
+atan2(sigma, alpha) and stretched by sqrt(alpha^2 + sigma^2), so turning it back never divides by alpha or sigma.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+Level = float | Tensor  # one noise level for all rows, or one for each: broadcastable to x
+
+
+def _nonzero(level: Level, name: str, view: str) -> Level:
+    if not isinstance(level, Tensor) and level == 0:
+        raise ValueError(f"{view} is undefined at {name} = 0")
+    return level
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a denoiser says of x [n, ...] at the noise level (alpha, sigma). Make it with `Prediction.of`."""
+
+    x: Tensor
+    alpha: Level
+    sigma: Level
+    _given: str
+    _value: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, alpha: Level, sigma: Level, **view: Tensor) -> Prediction:
+        """From exactly one of x0, eps, v, score, each shaped like x. TypeError for anything else."""
+        if len(view) != 1 or not view.keys() <= {"x0", "eps", "v", "score"}:
+            raise TypeError(f"give exactly one of x0, eps, v, score; got {sorted(view) or 'none'}")
+        ((name, value),) = view.items()
+        return cls(x, alpha, sigma, name, value)
+
+    @cached_property
+    def x0(self) -> Tensor:
+        """The clean point expected. ValueError at alpha = 0 when only eps or score is known."""
+        a, s = self.alpha, self.sigma
+        if self._given == "x0":
+            return self._value
+        if self._given == "v":
+            return (a * self.x - s * self._value) / (a * a + s * s)
+        return (self.x - s * self.eps) / _nonzero(a, "alpha", f"x0 from {self._given}")
+
+    @cached_property
+    def eps(self) -> Tensor:
+        """The noise expected. ValueError at sigma = 0 when only x0 is known."""
+        a, s = self.alpha, self.sigma
+        if self._given == "eps":
+            return self._value
+        if self._given == "v":
+            return (s * self.x + a * self._value) / (a * a + s * s)
+        if self._given == "score":
+            return -s * self._value
+        return (self.x - a * self._value) / _nonzero(s, "sigma", "eps from x0")
+
+    @property
+    def score(self) -> Tensor:
+        """grad log p_t at x. ValueError at sigma = 0 unless given."""
+        return self._value if self._given == "score" else -self.eps / _nonzero(self.sigma, "sigma", "score")
+
+    @property
+    def v(self) -> Tensor:
+        """alpha eps - sigma x0."""
+        return self._value if self._given == "v" else self.alpha * self.eps - self.sigma * self.x0
+
+    def velocity(self, d_alpha: Level, d_sigma: Level) -> Tensor:
+        """dx/dt = alpha' x0 + sigma' eps along a path with these slopes (Lipman et al. 2023, example II)."""
+        return d_alpha * self.x0 + d_sigma * self.eps
+
+

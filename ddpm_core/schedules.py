@@ -1,0 +1,181 @@
+"""A schedule is a sequence of pairs (alpha_t, sigma_t), t = 0 (data) .. T (noise), with x_t = alpha_t x0 + sigma_t eps.
+
+Everything that the literature calls a beta schedule, a cosine schedule, a sigma schedule or a flow-matching path is
+such a sequence. Names follow the field: alpha_bar = alpha^2 when alpha^2 + sigma^2 = 1 (variance preserving).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+SPACINGS = ("trailing", "leading", "linspace")
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """alpha, sigma: [T + 1] float64, starting at data: alpha[0] == 1, sigma[0] == 0; SNR strictly decreasing.
+
+    Raises ValueError when the two do not describe such a path.
+    """
+
+    alpha: Tensor  # [T + 1]
+    sigma: Tensor  # [T + 1]
+
+    def __post_init__(self):
+        a, s = self.alpha, self.sigma
+        if a.ndim != 1 or a.shape != s.shape or len(a) < 2 or a.dtype != torch.float64 or s.dtype != torch.float64:
+            raise ValueError("alpha and sigma must be float64 vectors of the same length, at least 2")
+        if not (torch.isfinite(a).all() and torch.isfinite(s).all() and a[0] == 1 and s[0] == 0 and (a >= 0).all()):
+            raise ValueError("a schedule is finite, starts at (alpha, sigma) = (1, 0) and keeps alpha >= 0")
+        if not (torch.atan2(s, a).diff() > 0).all():  # the angle towards noise: strictly more noise at every step
+            raise ValueError("the signal-to-noise ratio must fall at every step")
+
+    @property
+    def T(self) -> int:
+        return len(self.alpha) - 1
+
+    @cached_property
+    def scale(self) -> Tensor:
+        """sqrt(alpha^2 + sigma^2) [T + 1]: x / scale is the same point in variance-preserving coordinates."""
+        return torch.hypot(self.alpha, self.sigma)
+
+    @cached_property
+    def alpha_bar(self) -> Tensor:
+        """[T + 1]: share of the signal in the variance, alpha^2 / (alpha^2 + sigma^2)."""
+        return (self.alpha / self.scale) ** 2
+
+    @cached_property
+    def betas(self) -> Tensor:
+        """[T]: beta_t for t = 1..T at index t - 1; 1 - alpha_bar_t / alpha_bar_{t-1} (Ho et al. 2020, section 2)."""
+        return 1 - self.alpha_bar[1:] / self.alpha_bar[:-1]
+
+    @cached_property
+    def lam(self) -> Tensor:
+        """[T + 1]: half the log-SNR, log(alpha / sigma); +inf at t = 0."""
+        return self.alpha.log() - self.sigma.log()
+
+    @property
+    def terminal_snr(self) -> float:
+        """alpha_T^2 / sigma_T^2: how much of the data is left in what should be pure noise."""
+        return ((self.alpha[-1] / self.sigma[-1]) ** 2).item()
+
+    # ---- the forward process: one step of the chain, and the jump that replaces t of them --------------------------
+
+    def transition(self, s: int, t: int) -> tuple[float, float]:
+        """(ratio, std) of the kernel q(x_t | x_s) = N(ratio x_s, std^2 I) for s < t (Kingma et al. 2021, appendix A)."""
+        if not 0 <= s < t <= self.T:
+            raise ValueError(f"need 0 <= s < t <= {self.T}, got s = {s}, t = {t}")
+        a_s, s_s, a_t, s_t = (v.item() for v in (self.alpha[s], self.sigma[s], self.alpha[t], self.sigma[t]))
+        ratio = a_t / a_s
+        return ratio, math.sqrt(max((s_t - ratio * s_s) * (s_t + ratio * s_s), 0.0))
+
+    def step(self, x: Tensor, t: int, z: Tensor) -> Tensor:
+        """One step of the Markov chain, x_{t-1} -> x_t, with fresh unit noise z (Ho et al. eq. 2)."""
+        ratio, std = self.transition(t - 1, t)
+        return ratio * x + std * z
+
+    def jump(self, x0: Tensor, t: int, eps: Tensor) -> Tensor:
+        """The closed form x0 -> x_t in one go, with unit noise eps (Ho et al. eq. 4)."""
+        return self.alpha[t].item() * x0 + self.sigma[t].item() * eps
+
+    def path_slope(self) -> tuple[Tensor, Tensor]:
+        """d alpha / dt and d sigma / dt at every index [T + 1], by central differences: exact where the path is affine."""
+        order = min(self.T, 2)
+        (d_alpha,), (d_sigma,) = (torch.gradient(c, edge_order=order) for c in (self.alpha, self.sigma))
+        return d_alpha, d_sigma
+
+    # ---- coarser and rescaled schedules are schedules ---------------------------------------------------------------
+
+    def subsample(self, steps: int, spacing: str = "trailing") -> Schedule:
+        """Keep `steps` of the T noise levels, and data at index 0 (Lin et al. 2024, table 2).
+
+        trailing starts at T, linspace spans 1..T, leading starts at 1 and stops short of T.
+        """
+        if not 1 <= steps <= self.T:
+            raise ValueError(f"steps must be between 1 and T = {self.T}, got {steps}")
+        if spacing == "trailing":
+            levels = self.T - torch.arange(steps, dtype=torch.float64).flip(0) * self.T / steps
+        elif spacing == "leading":
+            levels = 1 + torch.arange(steps, dtype=torch.float64) * (self.T // steps)
+        elif spacing == "linspace":
+            levels = torch.linspace(1, self.T, steps, dtype=torch.float64)
+        else:
+            raise KeyError(f"unknown spacing {spacing!r}; known: {', '.join(SPACINGS)}")
+        keep = torch.cat([torch.zeros(1), levels.round()]).long()
+        return Schedule(self.alpha[keep], self.sigma[keep])
+
+
+def from_betas(betas: Tensor) -> Schedule:
+    """The variance-preserving schedule with these one-step noise variances, betas [T], each inside (0, 1)."""
+    betas = betas.to(torch.float64)
+    if not ((betas > 0) & (betas < 1)).all():
+        raise ValueError(f"every beta must lie inside (0, 1), got {betas.min():.3g} .. {betas.max():.3g}")
+    alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), (1 - betas).cumprod(0)])
+    return Schedule(alpha_bar.sqrt(), (1 - alpha_bar).sqrt())
+
+
+def _beta_range(T: int, beta_min: float, beta_max: float, rescale: bool) -> tuple[float, float]:
+    """With `rescale`, both ends times 1000 / T, so that every T ends at the same noise (improved DDPM), capped at 0.999."""
+    if not 0 < beta_min <= beta_max < 1:
+        raise ValueError(f"need 0 < beta_min <= beta_max < 1, got beta_min = {beta_min}, beta_max = {beta_max}")
+    factor = 1000 / T if rescale else 1.0
+    return min(beta_min * factor, 0.999), min(beta_max * factor, 0.999)
+
+
+def linear(T: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02, *, rescale: bool = False) -> Schedule:
+    """beta_t evenly spaced (Ho et al. 2020, section 4)."""
+    return from_betas(torch.linspace(*_beta_range(T, beta_min, beta_max, rescale), T, dtype=torch.float64))
+
+
+def scaled_linear(
+    T: int = 1000, beta_min: float = 0.00085, beta_max: float = 0.012, *, rescale: bool = False
+) -> Schedule:
+    """sqrt(beta_t) evenly spaced (latent diffusion, Rombach et al. 2022)."""
+    low, high = _beta_range(T, beta_min, beta_max, rescale)
+    return from_betas(torch.linspace(low**0.5, high**0.5, T, dtype=torch.float64) ** 2)
+
+
+def cosine(T: int = 1000, *, offset: float = 0.008) -> Schedule:
+    """alpha_bar a squared cosine, beta capped at 0.999 (Nichol & Dhariwal 2021, eq. 17)."""
+    u = torch.linspace(0, 1, T + 1, dtype=torch.float64)
+    alpha_bar = torch.cos((u + offset) / (1 + offset) * torch.pi / 2) ** 2
+    return from_betas((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
+
+
+def sigmoid(T: int = 1000, *, start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Schedule:
+    """alpha_bar a falling sigmoid, beta capped at 0.999 (Jabri et al. 2022; Chen 2023)."""
+    s = torch.linspace(start / tau, end / tau, T + 1, dtype=torch.float64).sigmoid()
+    alpha_bar = (s[-1] - s) / (s[-1] - s[0])
+    return from_betas((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
+
+
+def karras(T: int = 40, sigma_min: float = 0.002, sigma_max: float = 80.0, *, rho: float = 7.0) -> Schedule:
+    """Variance exploding: alpha = 1 and sigma^(1/rho) evenly spaced (Karras et al. 2022, eq. 5)."""
+    if not 0 < sigma_min < sigma_max:
+        raise ValueError(f"need 0 < sigma_min < sigma_max, got sigma_min = {sigma_min}, sigma_max = {sigma_max}")
+    root = torch.linspace(sigma_min ** (1 / rho), sigma_max ** (1 / rho), T, dtype=torch.float64)
+    if T == 1:
+        root = root.new_tensor([sigma_max ** (1 / rho)])
+    return Schedule(torch.ones(T + 1, dtype=torch.float64), torch.cat([root.new_zeros(1), root**rho]))
+
+
+def flow(T: int = 50) -> Schedule:
+    """The straight path of flow matching, alpha = 1 - t/T, sigma = t/T (Lipman et al. 2023; Liu et al. 2023)."""
+    u = torch.linspace(0, 1, T + 1, dtype=torch.float64)
+    return Schedule(1 - u, u)
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "linear": linear,
+    "scaled_linear": scaled_linear,
+    "cosine": cosine,
+    "sigmoid": sigmoid,
+    "karras": karras,
+    "flow": flow,
+}

@@ -1,0 +1,54 @@
+"""A control for each field of a recipe. Its limits and choices are the recipe's own; only its look is decided here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import gradio as gr
+from gradio.components import Component
+
+from ddpm_ui.i18n import i18n
+from ddpm_ui.recipe import Recipe
+
+STEPS = {"beta_min": 1e-5, "beta_max": 1e-4, "eta": 0.05}
+TYPED = ("seed", "n")  # numbers that a person types rather than drags
+
+
+class Slider(gr.Slider):
+    """Hands on what it gets: the recipe checks the range, and its message names the field."""
+
+    def preprocess(self, payload):
+        return payload
+
+
+def control(recipe: type[Recipe], name: str, **settings) -> Component:
+    field = next(f for f in dataclasses.fields(recipe) if f.name == name)
+    rule = field.metadata
+    common = dict(label=i18n(name), value=field.default, elem_id=f"{recipe.tab}-{name}") | settings
+    if "known" in rule:
+        choices = [(i18n(known), known) for known in rule["known"]]
+        return gr.Dropdown(choices, **common)
+    if isinstance(field.default, bool):
+        return gr.Checkbox(**common)
+    if isinstance(field.default, tuple):
+        return gr.Textbox(**common | {"value": ", ".join(map(str, field.default))})
+    step = STEPS.get(name, 1)
+    if name in TYPED:
+        return gr.Number(step=step, **common)
+    return Slider(rule["low"], rule["high"], step=step, **common)
+
+
+def shown(recipe: Recipe) -> list:
+    """What the controls of this recipe must show, in the order of its fields."""
+    values = (getattr(recipe, f.name) for f in dataclasses.fields(recipe))
+    return [", ".join(map(str, v)) if isinstance(v, tuple) else v for v in values]
+
+
+# Answers are strings, made in a millisecond: no queue, no spinner, no endpoint of their own.
+QUIET = dict(queue=False, show_progress="hidden", api_visibility="private")
+
+
+def on_input(controls: list[Component], update: Callable, outputs: list[Component]) -> None:
+    """Call `update` when a person moves a control; of many moves the last one counts."""
+    gr.on([c.input for c in controls], update, controls, outputs, trigger_mode="always_last", **QUIET)

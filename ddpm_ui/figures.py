@@ -1,0 +1,65 @@
+"""Arrays become Plotly figures. No Gradio here: a notebook can use every function of this file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+from plotly.subplots import make_subplots
+
+from ddpm_core import Schedule
+from ddpm_ui.trajectories import VIEW, Trajectory
+
+# One meaning, one colour, everywhere (Okabe & Ito 2008, safe for colour-blind eyes).
+COLOURS = {"data": "#0072B2", "noise": "#767676", "learned": "#D55E00", "exact": "#009E73", "error": "#CC79A7"}
+# Place in the data: 256 steps, both ends dark or light enough for a white and for a black wall.
+PALETTE = sample_colorscale("Plasma", np.linspace(0.08, 0.86, 256), colortype="rgb")
+PALETTE = ["#" + "".join(f"{int(v):02x}" for v in colour[4:-1].split(",")) for colour in PALETTE]
+
+
+def filmstrip(trajectory: Trajectory, times: Iterable[int], *, most: int | None = None) -> go.Figure:
+    """The cloud at chosen times, data left and noise right, one scatter each; at most the first `most` particles."""
+    T, n = trajectory.header["T"], min(trajectory.header["n"], most or trajectory.header["n"])
+    times = sorted({min(t, T) for t in times})
+    figure = make_subplots(1, len(times), subplot_titles=[f"t = {t}" for t in times], horizontal_spacing=0.01)
+    colour = [PALETTE[c] for c in trajectory.colours[:n]]
+    for column, t in enumerate(times, start=1):
+        x = trajectory.at(t)[:n]
+        marker = {"size": 3 if n > 300 else 5, "color": colour}
+        figure.add_scatter(x=x[:, 0], y=x[:, 1], mode="markers", marker=marker, name=f"t = {t}", row=1, col=column)
+    figure.update_xaxes(range=[-VIEW, VIEW], showticklabels=False, constrain="domain", zeroline=False)
+    figure.update_yaxes(range=[-VIEW, VIEW], showticklabels=False, constrain="domain", zeroline=False)
+    for column in range(1, len(times) + 1):
+        figure.update_yaxes(scaleanchor=f"x{column if column > 1 else ''}", row=1, col=column)
+    alt = f"{n} of {trajectory.header['n']} particles at t = {', '.join(map(str, times))}, from data to noise, T = {T}"
+    return figure.update_layout(showlegend=False, margin={"l": 4, "r": 4, "t": 28, "b": 4}, meta={"alt": alt})
+
+
+def schedule_curves(schedule: Schedule) -> go.Figure:
+    """Signal, noise and step sizes over t, and the half-log-SNR below."""
+    t = np.arange(schedule.T + 1)
+    alpha_bar, betas = schedule.alpha_bar.numpy(), schedule.betas.numpy()
+    lam = np.where(np.isfinite(schedule.lam.numpy()), schedule.lam.numpy(), np.nan)  # infinite at t = 0
+    curves = [
+        ("√ᾱ", t, np.sqrt(alpha_bar), COLOURS["data"], "solid", 1),
+        ("√(1−ᾱ)", t, np.sqrt(1 - alpha_bar), COLOURS["noise"], "solid", 1),
+        ("√β", t[1:], np.sqrt(betas), COLOURS["noise"], "dot", 1),
+        ("√(1−β)", t[1:], np.sqrt(1 - betas), COLOURS["data"], "dot", 1),
+        ("λ = ½ log SNR", t, lam, COLOURS["exact"], "solid", 2),
+    ]
+    figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
+    for name, x, y, colour, dash, row in curves:
+        line = {"color": colour, "dash": dash, "width": 2}
+        figure.add_scatter(x=x, y=y, name=name, mode="lines", line=line, row=row, col=1)
+    figure.update_xaxes(range=[0, schedule.T])
+    figure.update_xaxes(title="t", row=2, col=1)
+    figure.update_yaxes(range=[-0.03, 1.03], row=1, col=1)
+    figure.update_yaxes(title="λ", row=2, col=1)
+    alt = (
+        f"Noise schedule over {schedule.T} steps: the signal falls from 1 to {np.sqrt(alpha_bar[-1]):.3g}, the noise rises "
+        f"from 0 to {np.sqrt(1 - alpha_bar[-1]):.3g}, half the log-SNR ends at {lam[-1]:.3g}"
+    )
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+    return figure.update_layout(legend=legend, margin={"l": 48, "r": 12, "t": 36, "b": 40}, meta={"alt": alt})

@@ -1,0 +1,90 @@
+"""The page: header, tabs, links, named endpoints, and what launch() needs to know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from ddpm_ui import figures, routes
+from ddpm_ui.controls import QUIET
+from ddpm_ui.i18n import ASSETS, STRINGS, i18n
+from ddpm_ui.recipe import FILM, Forward, Recipe, RecipeError, Reverse
+from ddpm_ui.tabs import forward, reverse
+from ddpm_ui.trajectories import TRAJECTORIES, Trajectory
+
+TABS = {"forward": forward.build, "reverse": reverse.build}
+
+
+def build() -> gr.Blocks:
+    with gr.Blocks(title="Diffusion lab", analytics_enabled=False) as page:
+        gr.HTML((ASSETS / "header.html").read_text(encoding="utf-8"), apply_default_css=False)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            exhibits = []
+            for name, build_tab in TABS.items():
+                with gr.Tab(i18n(name), id=name):
+                    exhibits.append(build_tab())
+
+        def follow_link(request: gr.Request) -> list:
+            query = dict(request.query_params)
+            tab = query.get("tab") if query.get("tab") in TABS else "forward"
+            return [gr.Tabs(selected=tab), *(value for exhibit in exhibits for value in exhibit.open(query))]
+
+        page.load(follow_link, None, [tabs, *(c for exhibit in exhibits for c in exhibit.everything)], **QUIET)
+        gr.api(forward_api, api_name="forward")
+        gr.api(reverse_api, api_name="reverse")
+    return page
+
+
+def _film(tab: str, recipe: Callable[[], Recipe], film: str) -> dict:
+    try:
+        made = recipe()
+        times = Forward(film=film).film
+    except RecipeError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    return json.loads(figures.filmstrip(Trajectory.decode(TRAJECTORIES[tab](made)), times).to_json())
+
+
+def forward_api(
+    data: str = Forward.data, schedule: str = Forward.schedule, T: int = Forward.T, beta_min: float = Forward.beta_min,
+    beta_max: float = Forward.beta_max, rescale: bool = False, n: int = Forward.n, seed: int = Forward.seed,
+    film: str = ", ".join(map(str, FILM)),
+) -> dict:  # fmt: skip
+    """Forward noising as a Plotly figure: one scatter for each time in `film`."""
+    return _film("forward", lambda: Forward(data, schedule, T, beta_min, beta_max, rescale, n, seed), film)
+
+
+def reverse_api(
+    data: str = Reverse.data, schedule: str = Reverse.schedule, T: int = Reverse.T, beta_min: float = Reverse.beta_min,
+    beta_max: float = Reverse.beta_max, rescale: bool = False, n: int = Reverse.n, seed: int = Reverse.seed,
+    denoiser: str = Reverse.denoiser, sampler: str = Reverse.sampler, variance: str = Reverse.variance,
+    eta: float = Reverse.eta, steps: int = Reverse.steps, film: str = ", ".join(map(str, FILM)),
+) -> dict:  # fmt: skip
+    """The sampler's walk from noise to data as a Plotly figure: one scatter for each stage in `film`, data left."""
+    fields = (data, schedule, T, beta_min, beta_max, rescale, n, seed, denoiser, sampler, variance, eta, steps)
+    return _film("reverse", lambda: Reverse(*fields), film)
+
+
+def head() -> str:
+    config = {"plotly": routes.PLOTLY_VERSION, "palette": figures.PALETTE, "colours": figures.COLOURS, "strings": STRINGS}
+    script = (ASSETS / "lab.js").read_text(encoding="utf-8")
+    return f"<script>window.lab_config = {json.dumps(config, ensure_ascii=False)};</script><script>{script}</script>"
+
+
+def launch_options() -> dict:
+    """Keyword arguments of Blocks.launch: everything that belongs to the app rather than to one deployment of it."""
+    return dict(
+        app_kwargs={"routes": routes.ROUTES, "middleware": [Middleware(GZipMiddleware, compresslevel=5)]},
+        css=(ASSETS / "lab.css").read_text(encoding="utf-8"),
+        head=head(),
+        i18n=i18n,
+        theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        footer_links=["api", "settings"],
+        run_history=False,
+        ssr_mode=False,
+        state_session_capacity=1000,
+        max_file_size="10mb",
+    )

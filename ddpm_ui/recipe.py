@@ -1,0 +1,139 @@
+"""A recipe is all that decides what is on the screen: frozen, hashable, and the same thing as a query string.
+
+Every limit of the lab stands in this file, beside the field that it limits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, Schedule
+from ddpm_core.samplers import VARIANCES
+
+DENOISERS = ("network", "exact")
+
+
+class RecipeError(ValueError):
+    """A field outside its range; the message names both."""
+
+
+def number(default, low, high):
+    """A field that must lie in low .. high and is whole if its default is."""
+    return dataclasses.field(default=default, metadata={"low": low, "high": high})
+
+
+def choice(default: str, known):
+    return dataclasses.field(default=default, metadata={"known": tuple(known)})
+
+
+def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
+    """`value`, a string from a link or a value from a control, as what the field holds."""
+    if "known" in rule:
+        if value not in rule["known"]:
+            raise RecipeError(f"{name} must be one of {', '.join(rule['known'])}; got {str(value)[:40]!r}")
+        return value
+    if kind is bool:
+        if str(value).lower() not in ("1", "0", "true", "false"):
+            raise RecipeError(f"{name} must be 0 or 1; got {str(value)[:40]!r}")
+        return str(value).lower() in ("1", "true")
+    if kind is tuple:
+        parts = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not 1 <= len(parts) <= rule["most"]:
+            raise RecipeError(f"{name} must hold 1 to {rule['most']} whole numbers; got {len(parts)}")
+        return tuple(sorted({_parsed(name, int, part, rule) for part in parts}))
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        result = math.nan
+    if kind is int and result.is_integer():
+        result = int(result)
+    if not isinstance(result, kind) or not rule["low"] <= result <= rule["high"]:  # false for NaN as well
+        whole = "a whole number" if kind is int else "a number"
+        raise RecipeError(f"{name} must be {whole} between {rule['low']} and {rule['high']}; got {str(value)[:40]!r}")
+    return result
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What Forward and Reverse have in common: data, schedule, particles."""
+
+    tab: ClassVar[str]
+
+    data: str = choice("swiss_roll", DATASETS)
+    schedule: str = choice("linear", SCHEDULES)
+    T: int = number(1000, 1, 2000)
+    beta_min: float = number(1e-4, 1e-6, 0.5)
+    beta_max: float = number(0.02, 1e-6, 0.9)
+    rescale: bool = False  # beta times 1000 / T
+    n: int = number(2000, 1, 10_000)
+    seed: int = number(0, 0, 2**32 - 1)
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            kind = type(field.default)
+            object.__setattr__(self, field.name, _parsed(field.name, kind, getattr(self, field.name), field.metadata))
+        if self.beta_min > self.beta_max:
+            raise RecipeError(f"beta_min must not exceed beta_max; got {self.beta_min:g} > {self.beta_max:g}")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]):
+        """From a query string or from controls; what is missing has its default, what is unknown is ignored."""
+        return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls) if values.get(f.name) is not None})
+
+    @property
+    def query(self) -> str:
+        """The shortest query string that brings this recipe back; canonical, so it is the cache key too."""
+        changed = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                changed[field.name] = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        return urlencode({k: int(v) if isinstance(v, bool) else v for k, v in changed.items()}, safe=",")
+
+    @property
+    def link(self) -> str:
+        return f"tab={self.tab}" + (f"&{self.query}" if self.query else "")
+
+    def full_schedule(self) -> Schedule:
+        """The T noise levels."""
+        if self.schedule in ("linear", "scaled_linear"):
+            return SCHEDULES[self.schedule](self.T, self.beta_min, self.beta_max, rescale=self.rescale)
+        return SCHEDULES[self.schedule](self.T)
+
+
+FILM = (0, 29, 59, 99, 299, 999)
+
+
+@dataclass(frozen=True)
+class Forward(Recipe):
+    tab = "forward"
+
+    chain: bool = False  # show the chain beside the closed form
+    film: tuple = dataclasses.field(default=FILM, metadata={"low": 0, "high": 2000, "most": 8})
+
+
+@dataclass(frozen=True)
+class Reverse(Recipe):
+    tab = "reverse"
+
+    denoiser: str = choice("network", DENOISERS)
+    sampler: str = choice("ddpm", SAMPLERS)
+    variance: str = choice("beta_tilde", VARIANCES)
+    eta: float = number(0.0, 0.0, 1.0)
+    steps: int = number(1000, 1, 2000)  # at most: a schedule of T levels has no more than T
+
+    def options(self) -> dict:
+        """What this sampler, and no other, wants to know."""
+        return {"ddpm": {"variance": self.variance}, "ddim": {"eta": self.eta}}.get(self.sampler, {})
+
+    def walked(self) -> Schedule:
+        """The levels that the sampler visits, `steps` of the T."""
+        return self.full_schedule().subsample(min(self.steps, self.T))
+
+
+RECIPES: dict[str, type[Recipe]] = {"forward": Forward, "reverse": Reverse}

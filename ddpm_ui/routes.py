@@ -1,0 +1,191 @@
+"""Plain GET routes: trajectories as they are computed, figures, plotly.js. Same recipe, same bytes, computed once.
+
+A Broadcast runs a trajectory in a worker thread and keeps what it yields; everybody who asks for the same recipe reads
+along from the beginning. When the last reader leaves before the end, the computation stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import plotly
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ddpm_ui import figures
+from ddpm_ui.recipe import RECIPES, Forward, RecipeError
+from ddpm_ui.trajectories import TRAJECTORIES, Trajectory, json_chunk
+
+log = logging.getLogger(__name__)
+
+MAX_CACHED_BYTES = 256_000_000
+MAX_COMPUTING = 2  # trajectories at once; the others wait and see their place
+FILM_PARTICLES = 500
+FRESH = {"Cache-Control": "public, max-age=600"}
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+class Broadcast:
+    """One computation, many readers."""
+
+    def __init__(self, source: Iterator[bytes]):
+        self.source = source
+        self.chunks: list[bytes] = []
+        self.size = self.readers = 0
+        self.started = self.done = False
+        self.stale = False  # failed or given up: nobody may join any more
+        self._grew = asyncio.Event()
+        self.task = asyncio.create_task(self._compute())
+
+    def _wake(self):
+        self._grew.set()
+        self._grew = asyncio.Event()
+
+    async def _compute(self):
+        waiting.append(self)
+        try:
+            async with computing:
+                waiting.remove(self)
+                self.started = True
+                self._wake()
+                async for chunk in iterate_in_threadpool(self.source):
+                    if chunk:
+                        self.chunks.append(chunk)
+                        self.size += len(chunk)
+                        self._wake()
+        except Exception:
+            log.exception("a trajectory failed")
+            self.stale = True
+            self.chunks.append(json_chunk({"error": "The computation failed on the server; it is in the log there."}))
+        finally:
+            if self in waiting:
+                waiting.remove(self)
+            self.source.close()
+            self.done = True
+            self._wake()
+
+    async def read(self) -> AsyncIterator[bytes]:
+        self.readers += 1
+        try:
+            sent, place = 0, 0
+            while True:
+                grew = self._grew
+                while sent < len(self.chunks):
+                    sent += 1
+                    yield self.chunks[sent - 1]
+                if self.done:
+                    return
+                if not self.started and self in waiting and place != waiting.index(self) + 1:
+                    place = waiting.index(self) + 1
+                    yield json_chunk({"queued": place})
+                try:
+                    await asyncio.wait_for(grew.wait(), None if self.started else 1.0)
+                except asyncio.TimeoutError:
+                    pass
+        finally:
+            self.readers -= 1
+            if self.readers == 0 and not self.done:
+                self.stale = True
+                self.task.cancel()
+
+
+computing: asyncio.Semaphore = asyncio.Semaphore(MAX_COMPUTING)
+waiting: list[Broadcast] = []
+_broadcasts: OrderedDict[tuple[str, str], Broadcast] = OrderedDict()
+
+
+def broadcast(kind: str, recipe) -> Broadcast:
+    """The running or finished computation of this trajectory, or a new one."""
+    key = (kind, recipe.query)
+    found = _broadcasts.get(key)
+    if found is None or found.stale:
+        found = _broadcasts[key] = Broadcast(TRAJECTORIES[kind](recipe))
+    _broadcasts.move_to_end(key)
+    total = sum(b.size for b in _broadcasts.values())
+    for old in list(_broadcasts):
+        if total <= MAX_CACHED_BYTES:
+            break
+        if _broadcasts[old].done and old != key:
+            total -= _broadcasts.pop(old).size
+    return found
+
+
+def guarded(endpoint):
+    """Bad input answers 400 with a message that names the field; anything else 500 without a traceback."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except RecipeError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        except Exception:
+            log.exception("%s failed", request.url.path)
+            return JSONResponse({"error": "The server could not do this; it is in the log there."}, 500)
+
+    return answer
+
+
+def not_found() -> Response:
+    return JSONResponse({"error": "There is no such page."}, 404)
+
+
+@guarded
+async def trajectory(request: Request) -> Response:
+    kind = request.path_params["kind"]
+    if kind not in TRAJECTORIES:
+        return not_found()
+    stream = broadcast(kind, RECIPES["reverse" if kind == "reverse" else "forward"].of(request.query_params))
+    # an encoding of its own keeps the gzip middleware away: it would hold chunks back, and noise does not compress
+    headers = FRESH | {"Content-Encoding": "identity"}
+    return StreamingResponse(stream.read(), media_type="application/octet-stream", headers=headers)
+
+
+@guarded
+async def film(request: Request) -> Response:
+    tab = request.path_params["tab"]
+    if tab not in RECIPES:
+        return not_found()
+    recipe = RECIPES[tab].of(request.query_params)
+    chunks = [chunk async for chunk in broadcast(tab, recipe).read()]
+
+    def draw() -> str:
+        times = recipe.film if isinstance(recipe, Forward) else Forward.film
+        return figures.filmstrip(Trajectory.decode(chunks), times, most=FILM_PARTICLES).to_json()
+
+    return Response(await run_in_threadpool(draw), media_type="application/json", headers=FRESH)
+
+
+@guarded
+async def curves(request: Request) -> Response:
+    recipe = Forward.of(request.query_params)
+    figure = await run_in_threadpool(lambda: figures.schedule_curves(recipe.full_schedule()).to_json())
+    return Response(figure, media_type="application/json", headers=FRESH)
+
+
+PLOTLY_VERSION = plotly.offline.get_plotlyjs_version()
+
+
+@lru_cache(maxsize=1)
+def _plotly_js() -> bytes:
+    return gzip.compress((Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes(), 6)
+
+
+async def plotly_js(request: Request) -> Response:
+    headers = FOREVER | {"Content-Encoding": "gzip"}
+    return Response(await run_in_threadpool(_plotly_js), media_type="text/javascript", headers=headers)
+
+
+ROUTES = [
+    Route(f"/lab/plotly-{PLOTLY_VERSION}.min.js", plotly_js),
+    Route("/lab/film/{tab:str}", film),
+    Route("/lab/curves", curves),
+    Route("/lab/{kind:str}", trajectory),
+]

@@ -1,0 +1,87 @@
+"""What the exhibits share: controls make a recipe, a recipe makes what the outputs show, a bad one makes a message."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+from collections.abc import Callable, Iterable, Mapping
+
+import gradio as gr
+from gradio.components import Component
+
+from ddpm_ui.controls import on_input, shown
+from ddpm_ui.recipe import RECIPES, Recipe, RecipeError
+
+LAYERS = ("data", "x0", "trails")
+
+
+def source(kind: str, recipe: Recipe) -> str:
+    """The address of something that is computed from a recipe, relative to the page."""
+    return f"lab/{kind}?{recipe.query}"
+
+
+def stage_value(kind: str, recipe: Recipe, view: Mapping[str, str], *, play: bool | None = None) -> str:
+    """What a Stage is told. `view`, how the person looks at it, comes from a link and is theirs from then on."""
+    t = view.get("t", "")
+    layers = [layer for layer in view["layers"].split(",") if layer in LAYERS] if "layers" in view else None
+    value = {"src": source(kind, recipe), "link": recipe.link, "layers": layers}
+    return json.dumps(value | ({"t": int(t), "play": False} if t.isdecimal() else {"t": None, "play": play}))
+
+
+def note(message: str) -> dict:
+    """A plain sentence above the picture, or nothing."""
+    return gr.update(value=f'<div role="status">{html.escape(message)}</div>' if message else "", visible=bool(message))
+
+
+@dataclasses.dataclass
+class Exhibit:
+    """One tab: its recipe class, its controls in the order of the recipe's fields, its outputs, and what they show."""
+
+    tab: str
+    controls: list[Component]
+    note: Component
+    outputs: list[Component]
+    show: Callable[[Recipe, Mapping[str, str]], list]  # -> the note's value, then one for each output
+
+    def listen(self) -> None:
+        on_input(self.controls, self.update, [self.note, *self.outputs])
+
+    def recipe(self, values: Iterable) -> Recipe:
+        """What the controls say. RecipeError if they say nonsense."""
+        return RECIPES[self.tab].of(dict(zip(self.names, values)))
+
+    def update(self, *values) -> list:
+        """A control moved: note and outputs."""
+        try:
+            return self.show(self.recipe(values), {})
+        except RecipeError as error:
+            return [note(str(error)), *[gr.skip()] * len(self.outputs)]
+
+    def replace(self, change: Callable[[Recipe], Recipe], *values) -> list:
+        """A button changed the recipe: controls, note and outputs."""
+        try:
+            recipe = change(self.recipe(values))
+        except RecipeError:
+            return [*[gr.skip()] * len(self.controls), *self.update(*values)]
+        return [*shown(recipe), *self.show(recipe, {})]
+
+    def open(self, query: Mapping[str, str]) -> list:
+        """A link was followed: controls, note and outputs. A bad one shows its message beside the default picture."""
+        if query.get("tab", "forward") != self.tab:
+            query = {}
+        kind, message = RECIPES[self.tab], None
+        try:
+            recipe = kind.of(query)
+        except RecipeError as error:
+            recipe, message = kind(), note(str(error))
+        first, *rest = self.show(recipe, {"opening": "1", **query})
+        return [*shown(recipe), message or first, *rest]
+
+    @property
+    def names(self) -> list[str]:
+        return [f.name for f in dataclasses.fields(RECIPES[self.tab])]
+
+    @property
+    def everything(self) -> list[Component]:
+        return [*self.controls, self.note, *self.outputs]

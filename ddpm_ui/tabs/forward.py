@@ -1,0 +1,78 @@
+"""Forward: data melts into noise, in closed form and step by step."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from functools import partial
+
+import gradio as gr
+
+from ddpm_ui.chart import Chart
+from ddpm_ui.controls import QUIET, control
+from ddpm_ui.i18n import i18n
+from ddpm_ui.recipe import Forward
+from ddpm_ui.stage import Stage
+from ddpm_ui.tabs.exhibit import Exhibit, note, source, stage_value
+
+ENOUGH_NOISE = 0.05  # x_T counts as noise when less than this share of its amplitude is data
+
+
+def is_noise(recipe: Forward) -> bool:
+    return math.sqrt(recipe.full_schedule().alpha_bar[-1]) <= ENOUGH_NOISE
+
+
+def fixed(recipe: Forward) -> Forward:
+    """The nearest recipe that does end in noise: rescale beta, else DDPM's own range rescaled, else cosine."""
+    rescaled = dataclasses.replace(recipe, rescale=True)
+    classic = dataclasses.replace(rescaled, beta_min=Forward.beta_min, beta_max=Forward.beta_max)
+    candidates = [rescaled, classic] if recipe.schedule in ("linear", "scaled_linear") else []
+    return next((c for c in candidates if is_noise(c)), dataclasses.replace(recipe, schedule="cosine"))
+
+
+def terminal_note(recipe: Forward) -> str:
+    schedule = recipe.full_schedule()
+    alpha_bar = schedule.alpha_bar[-1].item()
+    return (
+        f"x_T is not noise yet: alpha_bar_T = {alpha_bar:.3g}, terminal SNR = {schedule.terminal_snr:.3g}. "
+        f"{100 * math.sqrt(alpha_bar):.0f} % of the data's amplitude is left, so a sampler that starts from pure noise "
+        "starts from the wrong place."
+    )
+
+
+def show(recipe: Forward, view: Mapping[str, str]) -> list:
+    noisy = is_noise(recipe)
+    return [
+        note("" if noisy else terminal_note(recipe)),
+        gr.update(visible=not noisy),
+        stage_value("forward", recipe, view, play=True if "opening" in view else None),
+        gr.update(visible=recipe.chain),
+        stage_value("chain", recipe, view) if recipe.chain else "",
+        json.dumps({"src": source("curves", recipe)}),
+        json.dumps({"src": source("film/forward", recipe)}),
+    ]
+
+
+def build() -> Exhibit:
+    with gr.Row(elem_classes="lab-row"):
+        with gr.Column(elem_classes="lab-picture"):
+            message = gr.HTML(visible=False, elem_classes="lab-note", elem_id="forward-note", apply_default_css=False)
+            fix = gr.Button(i18n("fix"), visible=False, size="sm", elem_id="forward-fix")
+            with gr.Row(elem_classes="lab-pair"):
+                stage = Stage(name="forward", clock="forward", elem_classes="lab-half")
+                with gr.Column(visible=False, elem_classes="lab-half") as beside:
+                    chain_stage = Stage(name="chain", clock="forward", bar=False)
+            film = Chart(name="forward-film", height=230)
+            curves = Chart(name="forward-curves", clock="forward", height=340)
+        with gr.Column(elem_classes="lab-controls"):
+            controls = {name: control(Forward, name) for name in ("data", "schedule", "T", "beta_min", "beta_max", "rescale")}
+            with gr.Accordion(i18n("more"), open=False):
+                controls |= {name: control(Forward, name) for name in ("chain", "n", "seed", "film")}
+    ordered = [controls[f.name] for f in dataclasses.fields(Forward)]
+    exhibit = Exhibit("forward", ordered, message, [fix, stage, beside, chain_stage, curves, film], show)
+    exhibit.listen()
+
+    fix.click(partial(exhibit.replace, fixed), ordered, exhibit.everything, **QUIET)
+    return exhibit

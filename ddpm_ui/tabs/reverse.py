@@ -1,0 +1,59 @@
+"""Reverse: the trained network walks noise back to data, live, beside the exact denoiser."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from functools import partial
+
+import gradio as gr
+
+from ddpm_core import device
+from ddpm_ui.chart import Chart
+from ddpm_ui.controls import QUIET, control
+from ddpm_ui.i18n import i18n
+from ddpm_ui.recipe import Reverse
+from ddpm_ui.stage import Stage
+from ddpm_ui.tabs.exhibit import Exhibit, note, source, stage_value
+from ddpm_ui.tabs.forward import is_noise, terminal_note
+
+
+def show(recipe: Reverse, view: Mapping[str, str]) -> list:
+    return [
+        note("" if is_noise(recipe) else terminal_note(recipe)),
+        stage_value("reverse", recipe, view, play=True),
+        json.dumps({"src": source("film/reverse", recipe)}),
+        gr.update(visible=recipe.sampler == "ddpm"),
+        gr.update(visible=recipe.sampler == "ddim"),
+    ]
+
+
+def next_seed(recipe: Reverse) -> Reverse:
+    """The same walk from other noise."""
+    return dataclasses.replace(recipe, seed=(recipe.seed + 1) % 2**32)
+
+
+def build() -> Exhibit:
+    with gr.Row(elem_classes="lab-row"):
+        with gr.Column(elem_classes="lab-picture"):
+            message = gr.HTML(visible=False, elem_classes="lab-note", elem_id="reverse-note", apply_default_css=False)
+            stage = Stage(name="reverse", clock="reverse")
+            film = Chart(name="reverse-film", height=230)
+        with gr.Column(elem_classes="lab-controls"):
+            run = gr.Button(i18n("run"), variant="primary", elem_id="reverse-run")
+            controls = {name: control(Reverse, name) for name in ("data", "denoiser", "sampler")}
+            with gr.Group():
+                controls["variance"] = control(Reverse, "variance")
+                controls["eta"] = control(Reverse, "eta", visible=False)
+            controls["steps"] = control(Reverse, "steps")
+            with gr.Accordion(i18n("more"), open=False):
+                rest = ("schedule", "T", "beta_min", "beta_max", "rescale", "n", "seed")
+                controls |= {name: control(Reverse, name) for name in rest}
+            gr.HTML(f'<p class="lab-device">{device.describe(device.pick())}</p>', apply_default_css=False)
+    ordered = [controls[f.name] for f in dataclasses.fields(Reverse)]
+    exhibit = Exhibit("reverse", ordered, message, [stage, film, controls["variance"], controls["eta"]], show)
+    exhibit.listen()
+
+    run.click(partial(exhibit.replace, next_seed), ordered, exhibit.everything, **QUIET)
+    return exhibit

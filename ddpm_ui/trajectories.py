@@ -1,0 +1,206 @@
+"""A recipe becomes a trajectory: a stream of binary chunks that a Stage draws while it arrives, and the way back.
+
+A chunk is [uint32 kind][uint32 length][payload, zero-padded to 4 bytes], little endian. Positions are fixed point, int16
+times RANGE / 32767, in variance-preserving coordinates x / sqrt(alpha^2 + sigma^2), where every path fits one picture.
+
+    JSON     header first, then updates to it: metrics, done
+    COLOURS  uint8 [n]             where in the data the particle belongs
+    CLOUD    int16 [m, 2]          a sample of the data, for comparison
+    PAIR     int16 [2, n, 2]       x0 and eps: any x_t is exactly alpha_t x0 + sigma_t eps, so one pair is all of them
+    FRAME    int32 t, nfe; int16 [layers, n, 2]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+import time
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddpm_core import (
+    DATASETS,
+    SAMPLERS,
+    SCHEDULES,
+    Denoiser,
+    GaussianMixture,
+    MixtureDenoiser,
+    ParticleNoise,
+    Schedule,
+    energy_distance,
+    excess_nll,
+    load_checkpoint,
+    sliced_w2,
+)
+from ddpm_core import device as devices
+from ddpm_core.metrics import moment_deviation
+from ddpm_ui.recipe import Forward, Recipe, Reverse
+
+JSON, COLOURS, CLOUD, PAIR, FRAME = range(5)
+RANGE = 8.0  # standard deviations of the data; farther out, points stick to the edge
+VIEW = 3.3  # half the width of the picture
+STORED = 64  # steps that are sent, of however many are walked: as many as the eye needs
+CLOUD_SIZE = 2000
+MEASURED_SIZE = 4000  # points that the distances between two clouds look at; their time grows faster than n
+
+
+def chunk(kind: int, payload: bytes) -> bytes:
+    return struct.pack("<II", kind, len(payload)) + payload + bytes(-len(payload) % 4)
+
+
+def json_chunk(value: dict) -> bytes:
+    return chunk(JSON, json.dumps(value, separators=(",", ":")).encode())
+
+
+def fixed_point(x: Tensor) -> bytes:
+    return np.rint(x.cpu().double().numpy() * (32767 / RANGE)).clip(-32767, 32767).astype("<i2").tobytes()
+
+
+mixture_of = lru_cache(maxsize=32)(lambda data: DATASETS[data]())
+
+
+@lru_cache(maxsize=32)
+def denoiser_of(kind: str, data: str) -> Denoiser:
+    return MixtureDenoiser(mixture_of(data)) if kind == "exact" else load_checkpoint(data, devices.pick())
+
+
+def _colours(component: Tensor, mixture: GaussianMixture) -> bytes:
+    return chunk(COLOURS, (component * 255 // max(mixture.K - 1, 1)).to(torch.uint8).numpy().tobytes())
+
+
+@lru_cache(maxsize=64)
+def destination_colours(data: str, seed: int, n: int) -> bytes:
+    """Where the exact probability flow carries each particle's noise, whatever sampler is on the screen.
+
+    So a particle has one colour everywhere, and stochastic samplers show how they stray from the flow.
+    """
+    mixture, start = mixture_of(data), ParticleNoise(seed, n).start()
+    *_, last = SAMPLERS["ddim"](MixtureDenoiser(mixture), SCHEDULES["cosine"](24), start, noise=ParticleNoise(seed, n))
+    return _colours(mixture.component_of(last.x), mixture)
+
+
+def _stored(T: int, film: Iterable[int] = ()) -> list[int]:
+    """The times that are sent: evenly spread, both ends among them, and those that somebody asked for; ascending."""
+    even = np.linspace(0, T, min(T, STORED) + 1).round().astype(int)
+    return sorted({*even.tolist(), *(min(t, T) for t in film)})
+
+
+def _header(recipe: Recipe, schedule: Schedule, **more) -> bytes:
+    def digits(c: Tensor) -> list[float]:
+        return [float(f"{v:.8g}") for v in c.tolist()]
+
+    common = dict(n=recipe.n, T=schedule.T, alpha=digits(schedule.alpha), sigma=digits(schedule.sigma))
+    return json_chunk(common | dict(range=RANGE, view=VIEW, dataset=recipe.data) | more)
+
+
+def forward(recipe: Forward) -> Iterator[bytes]:
+    """The closed form: x0 and eps of every particle."""
+    noise = ParticleNoise(recipe.seed, recipe.n)
+    mixture = mixture_of(recipe.data)
+    x0, component = noise.data(mixture)
+    yield _header(recipe, recipe.full_schedule(), mode="mix", direction="forward", badge="exact", layers=["x"])
+    yield _colours(component, mixture)
+    yield chunk(PAIR, fixed_point(x0) + fixed_point(noise.start()))
+    yield json_chunk({"done": True})
+
+
+def chain(recipe: Forward) -> Iterator[bytes]:
+    """The Markov chain, one noisy step after another, from the same x0; with its deviation from the closed form."""
+    noise, schedule = ParticleNoise(recipe.seed, recipe.n), recipe.full_schedule()
+    mixture = mixture_of(recipe.data)
+    x0, component = noise.data(mixture)
+    stored = _stored(schedule.T, recipe.film)
+    yield _header(recipe, schedule, mode="frames", direction="forward", badge="exact", layers=["x"], times=stored)
+    yield _colours(component, mixture)
+    x, eps, deviation, keep = x0, noise.start(), [], set(stored)
+    for t in range(schedule.T + 1):
+        if t > 0:
+            x = schedule.step(x, t, noise(t))
+        if t in keep:
+            deviation.append(moment_deviation(x, schedule.jump(x0, t, eps)))
+            yield chunk(FRAME, struct.pack("<ii", t, 0) + fixed_point(x / schedule.scale[t]))
+    yield json_chunk({"series": [{"name": "deviation", "t": stored, "value": deviation}], "done": True})
+
+
+def reverse(recipe: Reverse) -> Iterator[bytes]:
+    """The sampler's walk from noise to data, as it happens; then how far the result is from the data."""
+    schedule, mixture = recipe.walked(), mixture_of(recipe.data)
+    denoiser = denoiser_of(recipe.denoiser, recipe.data)
+    device = devices.pick() if recipe.denoiser == "network" else torch.device("cpu")
+    noise = ParticleNoise(recipe.seed, recipe.n, device=device)
+    truth = mixture.sample(recipe.n, generator=torch.Generator().manual_seed(recipe.seed))
+    cloud = truth[:CLOUD_SIZE]
+    stored = _stored(schedule.T, Forward.film)
+    yield _header(
+        recipe, schedule, mode="frames", direction="reverse", badge=denoiser.badge, layers=["x", "x0"], times=stored[::-1],
+        data=len(cloud), device=devices.describe(device),
+    )  # fmt: skip
+    yield destination_colours(recipe.data, recipe.seed, recipe.n)
+    yield chunk(CLOUD, fixed_point(cloud))
+    x_T, keep, spoke = schedule.scale[-1].item() * noise.start(), set(stored), time.monotonic()
+    for step in devices.walk(recipe.sampler, denoiser, schedule, x_T, noise=noise, **recipe.options()):
+        if step.t in keep:
+            positions = fixed_point(step.x / schedule.scale[step.t].item()) + fixed_point(step.prediction.x0)
+            yield chunk(FRAME, struct.pack("<ii", step.t, step.nfe) + positions)
+            spoke = time.monotonic()
+        elif time.monotonic() - spoke > 0.1:
+            yield b""  # a place where Stop can take effect
+            spoke = time.monotonic()
+    sample = step.x.cpu()
+    few, true = sample[:MEASURED_SIZE], truth[:MEASURED_SIZE]
+    measures = [
+        ("excess_nll", "nats", lambda: excess_nll(sample, mixture)),
+        ("sliced_w2", "", lambda: sliced_w2(few, true)),
+        ("energy_distance", "", lambda: energy_distance(few, true)),
+    ]
+    metrics = []
+    for name, unit, measure in measures:
+        metrics.append({"name": name, "unit": unit, **measure()._asdict()})
+        yield json_chunk({"metrics": metrics})
+    yield json_chunk({"done": True})
+
+
+TRAJECTORIES = {"forward": forward, "chain": chain, "reverse": reverse}
+
+
+@dataclasses.dataclass
+class Trajectory:
+    """What a stream of chunks says, decoded again: the same numbers that a Stage draws."""
+
+    header: dict
+    colours: np.ndarray  # [n] uint8
+    pair: np.ndarray | None  # [2, n, 2]
+    frames: dict[int, np.ndarray]  # t -> [layers, n, 2]
+
+    @classmethod
+    def decode(cls, chunks: Iterable[bytes]) -> Trajectory:
+        data, at = b"".join(chunks), 0
+        self = cls({}, np.zeros(0, np.uint8), None, {})
+        while at < len(data):
+            kind, length = struct.unpack_from("<II", data, at)
+            payload = data[at + 8 : at + 8 + length]
+            at += 8 + length + -length % 4
+            if kind == JSON:
+                self.header |= json.loads(payload)
+            elif kind == COLOURS:
+                self.colours = np.frombuffer(payload, np.uint8)
+            elif kind == PAIR:
+                self.pair = self._points(payload, 2)
+            elif kind == FRAME:
+                self.frames[struct.unpack_from("<i", payload)[0]] = self._points(payload[8:], len(self.header["layers"]))
+        return self
+
+    def _points(self, payload: bytes, layers: int) -> np.ndarray:
+        return np.frombuffer(payload, "<i2").reshape(layers, self.header["n"], 2) * (RANGE / 32767)
+
+    def at(self, t: int) -> np.ndarray:
+        """The particles at time t, [n, 2]."""
+        if self.pair is None:
+            return self.frames[t][0]
+        alpha, sigma = self.header["alpha"][t], self.header["sigma"][t]
+        return (alpha * self.pair[0] + sigma * self.pair[1]) / np.hypot(alpha, sigma)
