@@ -25,9 +25,9 @@ class Slider(gr.Slider):
 def control(recipe: type[Recipe], name: str, **settings) -> Component:
     field = next(f for f in dataclasses.fields(recipe) if f.name == name)
     rule = field.metadata
-    common = dict(label=i18n(name), value=field.default, elem_id=f"{recipe.tab}-{name}") | settings
+    common = dict(label=i18n(f"field_{name}"), value=field.default, elem_id=f"{recipe.tab}-{name}") | settings
     if "known" in rule:
-        choices = [(i18n(known), known) for known in rule["known"]]
+        choices = [(i18n(f"choice_{known}"), known) for known in rule["known"]]
         return gr.Dropdown(choices, **common)
     if isinstance(field.default, bool):
         return gr.Checkbox(**common)

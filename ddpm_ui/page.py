@@ -25,7 +25,7 @@ def build() -> gr.Blocks:
         with gr.Tabs(elem_id="tabs") as tabs:
             exhibits = []
             for name, build_tab in TABS.items():
-                with gr.Tab(i18n(name), id=name):
+                with gr.Tab(i18n(f"tab_{name}"), id=name):
                     exhibits.append(build_tab())
 
         def follow_link(request: gr.Request) -> list:

@@ -1,0 +1,22 @@
+"""How good the shipped Swiss-roll checkpoint is, under schedules it was never told about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.row import Row
+from ddpm_core import DATASETS, load_checkpoint
+from ddpm_core.__main__ import measure
+
+NLL_BAR = {"linear": 0.05, "cosine": 0.10, "flow": 0.10}  # nats
+SLICED_BAR = 1.5  # times the noise floor
+
+
+def rows(n: int = 10_000) -> Iterator[Row]:
+    for m in measure(load_checkpoint("swiss_roll"), DATASETS["swiss_roll"](), n):
+        what, nll, sliced = f"{m['sampler']}, {m['schedule']}, n = {n}", m["excess_nll"], m["sliced_w2"]
+        bar = NLL_BAR[m["schedule"].split()[0]]
+        floor = f"floor {nll['floor']:.3f}"
+        yield Row(f"excess NLL, {what}", f"{nll['value']:+.3f} nats", floor, "", f"≤ {bar:.2f}", nll["value"] <= bar)
+        ratio, floor = sliced["value"] / sliced["floor"], f"floor {sliced['floor']:.4f}"
+        yield Row(f"sliced W2, {what}", f"{sliced['value']:.4f}", floor, f"{ratio:.2f}", "≤ 1.5", ratio <= SLICED_BAR)

@@ -1,0 +1,78 @@
+"""1,000 DDPM steps of 2,000 points: ours, a plain tutorial loop, and diffusers' scheduler around our own network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from diffusers import DDPMScheduler
+from torch import Tensor, nn
+
+from benchmarks.row import Row, medians
+from ddpm_core import ParticleNoise, load_checkpoint
+from ddpm_core import device as devices
+from ddpm_core.schedules import linear
+
+N, T = 2_000, 1_000
+
+
+class TutorialNetwork(nn.Module):
+    """The network of the public tutorials: a time embedding for every sample, 512 wide."""
+
+    def __init__(self):
+        super().__init__()
+        self.x = nn.Sequential(nn.Linear(2, 256), nn.LayerNorm(256), nn.SiLU(), nn.Linear(256, 256))
+        self.time = nn.Sequential(nn.Linear(64, 256), nn.SiLU(), nn.Linear(256, 256))
+        core = [nn.Linear(512, 512), nn.LayerNorm(512), nn.SiLU(), nn.Linear(512, 256), nn.LayerNorm(256), nn.SiLU()]
+        self.core = nn.Sequential(*core, nn.Linear(256, 2))
+        self.register_buffer("frequencies", torch.exp(-torch.linspace(0, 9.21, 32)))
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:  # [n, 2], [n] -> [n, 2]
+        phase = t[:, None] * self.frequencies
+        return self.core(torch.cat([self.x(x), self.time(torch.cat([phase.sin(), phase.cos()], -1))], -1))
+
+
+@torch.no_grad()
+def tutorial_loop(net: TutorialNetwork, betas: Tensor, device: torch.device) -> Tensor:
+    alphas, alpha_bar = 1 - betas, (1 - betas).cumprod(0)
+    x = torch.randn(N, 2, device=device)
+    for t in reversed(range(T)):
+        eps = net(x, torch.full((N,), float(t), device=device))
+        x = (x - betas[t] / (1 - alpha_bar[t]).sqrt() * eps) / alphas[t].sqrt()
+        if t > 0:
+            x = x + betas[t].sqrt() * torch.randn_like(x)
+    return x
+
+
+@torch.no_grad()
+def diffusers_loop(net: nn.Module, lam: Tensor, device: torch.device) -> Tensor:
+    scheduler = DDPMScheduler(T, 1e-4, 0.02, "linear", clip_sample=False, prediction_type="v_prediction")
+    scheduler.set_timesteps(T)
+    x = torch.randn(N, 2, device=device)
+    for t in scheduler.timesteps:
+        x = scheduler.step(net(x, lam[t + 1]), t, x).prev_sample
+    return x
+
+
+def rows() -> Iterator[Row]:
+    device, schedule = devices.pick(), linear(T)
+    denoiser, tutorial = load_checkpoint("swiss_roll", device), TutorialNetwork().to(device).eval()
+    noise = ParticleNoise(0, N, device=device)
+    betas, lam = schedule.betas.float().to(device), schedule.lam.float().to(device)
+
+    def ours():
+        for step in devices.walk("ddpm", denoiser, schedule, noise.start(), noise=noise, variance="beta"):
+            pass
+        step.x.cpu()  # on a GPU, wait for it
+
+    seconds = medians(
+        {
+            "ours": ours,
+            "diffusers": lambda: diffusers_loop(denoiser.net, lam, device).cpu(),
+            "tutorial": lambda: tutorial_loop(tutorial, betas, device).cpu(),
+        }
+    )
+    what, mine = f"{T} DDPM steps of {N} points, {devices.describe(device)}", f"{seconds['ours']:.2f} s"
+    for peer, name, bar in (("tutorial", "tutorial network, plain loop", 20.0), ("diffusers", "diffusers' loop, our network", 1.0)):
+        ratio = seconds[peer] / seconds["ours"]
+        yield Row(what, mine, f"{name}: {seconds[peer]:.2f} s", f"{ratio:.1f} x", f"≥ {bar:g} x", ratio >= bar)
