@@ -5,16 +5,35 @@ const [gd, alt] = element.children, cursor = document.createElement("div");
 cursor.className = "lab-cursor";
 cursor.hidden = true;
 
-// Colours in a figure may be CSS variables, so that they follow the theme: "var(--lab-data)".
+const CONFIG = {displaylogo: false, showTips: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
+  ...(matchMedia("(pointer: coarse)").matches && {displayModeBar: false})};   // where nothing hovers it would lie over the curves
 const EMPTY = '{"data": [], "layout": {"xaxis": {"visible": false}, "yaxis": {"visible": false}}}';
-const figure = () => JSON.parse((props.value || EMPTY).replace(/var\((--[\w-]+)\)/g, (_, name) => css(name)));
+// Colours in a figure may be CSS variables, so that they follow the theme: "var(--lab-data)".
+let figure = EMPTY, request = null;
+
+async function load() {
+  request?.abort();
+  const {signal} = request = new AbortController(), {src} = props.value ? JSON.parse(props.value) : {};
+  try {
+    if (!src) figure = props.value || EMPTY;
+    else {
+      const response = await fetch(`${lab.root}/${src}`, {signal});
+      if (!response.ok) return;               // the Stage beside it says why
+      figure = await response.text();
+    }
+    await draw();
+  } catch (error) {
+    if (error.name !== "AbortError") throw error;
+  }
+}
 
 async function draw() {
-  const {data, layout} = figure(), theme = lab.layout();
+  const {data, layout} = JSON.parse(figure.replace(/var\((--[\w-]+)\)/g, (_, name) => css(name))), theme = lab.layout();
   const axes = Object.keys(layout).filter(key => /^[xy]axis\d*$/.test(key)).concat("xaxis", "yaxis");
-  const themed = Object.fromEntries(axes.map(key => [key, {automargin: true, ...lab.axis(), ...layout[key]}]));
-  await Plotly.react(gd, data, {margin: {l: 48, r: 12, t: layout.title ? 36 : 12, b: 40}, ...theme, ...(clock && {dragmode: false}), ...layout, ...themed,
-    font: {...theme.font, ...layout.font}}, {displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]});
+  const own = axis => axis?.overlaying ? {tickmode: "auto", ...axis} : axis;   // Plotly would align its ticks with the other axis
+  const themed = Object.fromEntries(axes.map(key => [key, {automargin: true, ...lab.axis(), ...own(layout[key])}]));
+  await Plotly.react(gd, data, {margin: {l: 48, r: 12, t: layout.title ? 36 : 12, b: 40}, ...theme, ...(clock && {dragmode: false}),
+    ...layout, ...themed, font: {...theme.font, ...layout.font}}, CONFIG);
   gd.append(cursor);
   alt.textContent = layout.meta?.alt ?? layout.title?.text ?? "";
   gd.setAttribute("aria-label", alt.textContent);
@@ -30,22 +49,26 @@ function place() {
   cursor.style.cssText = `top: ${_size.t}px; height: ${_size.h}px; transform: translateX(${xaxis._offset + x}px)`;
 }
 
-lab.plotly().then(async () => {
-  await draw();
+const plotly = () => lab.plotly().catch(() => new Promise(done => setTimeout(done, 3000)).then(plotly));
+plotly().then(async () => {
+  await load();
   for (const event of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"]) gd.on(event, place);
   if (clock) {
     clock.subscribe(place, element);
-    let held = false;
-    const seek = ({clientX}) => clock.setT(Math.round(gd._fullLayout.xaxis.p2d(clientX - gd.getBoundingClientRect().left - gd._fullLayout.xaxis._offset)));
+    gd.classList.add("lab-seek");
+    const seek = ({clientX}) => {
+      const {xaxis} = gd._fullLayout;
+      clock.setT(Math.round(xaxis.p2d(clientX - gd.getBoundingClientRect().left - xaxis._offset)));
+    };
     gd.addEventListener("pointerdown", event => {
-      held = clock.T > 0 && event.target.closest(".draglayer") && !gd._fullLayout.dragmode;  // else the drag is a zoom
-      if (held) seek(event);
-    }, true);
-    addEventListener("pointermove", event => held && seek(event));
-    addEventListener("pointerup", () => { held = false; });
+      if (!clock.T || gd._fullLayout.dragmode || !event.target.closest(".draglayer")) return;  // with a dragmode the drag is a zoom
+      gd.setPointerCapture(event.pointerId);
+      seek(event);
+    });
+    gd.addEventListener("pointermove", event => { if (gd.hasPointerCapture(event.pointerId)) seek(event); });
   }
   lab.onTheme(draw, element);
   lab.charts[id] = {gd, clock, element};
   new ResizeObserver(() => visible(element) && Plotly.Plots.resize(gd).then(place)).observe(gd);
-  watch("value", draw);
+  watch("value", load);
 });

@@ -1,8 +1,7 @@
 // window.lab: what every Stage and Chart shares. Inline in <head>, after window.lab_config and before any component.
 window.lab = (() => {
   const config = window.lab_config;
-  const query = new URLSearchParams(location.search);
-  const language = (query.get("lang") || navigator.language).startsWith("zh") ? "zh-CN" : "en";
+  const language = navigator.language.startsWith("zh") ? "zh-CN" : "en";
 
   const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
   const visible = element => element.getClientRects().length > 0;  // offsetParent would be null in full screen
@@ -80,15 +79,22 @@ window.lab = (() => {
 
   // ---- time
 
+  // Which elements have a size, that is, are in the tab on show. Asking each frame would force a layout each frame.
+  const shown = new Set(), clocks = {};
+  const sizes = new ResizeObserver(entries => {
+    for (const {target, contentRect} of entries) contentRect.width ? shown.add(target) : shown.delete(target);
+    Object.values(clocks).forEach(clock => clock.wake());
+  });
+
   const SWEEP = 6000, REST = 900;  // ms across the whole range at speed 1, ms at either end of the forward loop
 
   // One time for all Stages and Charts of a name. Subscribers are called inside an animation frame, at most once each, and
   // only while their element can be seen; nothing runs when nothing moves.
   class Clock {
     t = 0; T = 0; direction = "forward"; playing = false; speed = 1;
-    #draws = new Map(); #reached = new Map(); #frame = 0; #last = 0; #heading = 1; #rest = 0; #following = false;
+    #draws = new Map(); #runs = new Map(); #frame = 0; #last = 0; #heading = 1; #rest = 0; #following = false;
 
-    subscribe(draw, element) { this.#draws.set(draw, element); this.wake(); }
+    subscribe(draw, element) { this.#draws.set(draw, element); sizes.observe(element); }
 
     wake() { this.#frame ||= requestAnimationFrame(this.#tick); }
 
@@ -97,8 +103,8 @@ window.lab = (() => {
       if (this.playing && this.#last) this.#advance(Math.min(now - this.#last, 100));
       let seen = false;
       for (const [draw, element] of this.#draws) {
-        if (!element.isConnected) { this.#draws.delete(draw); this.#reached.delete(draw); }
-        else if (visible(element)) { seen = true; draw(); }
+        if (!element.isConnected) { this.#draws.delete(draw); this.#runs.delete(draw); }
+        else if (shown.has(element)) { seen = true; draw(now); }
       }
       this.#last = this.playing && seen ? now : 0;
       if (this.#last) this.wake();
@@ -107,8 +113,9 @@ window.lab = (() => {
     #advance(ms) {
       const step = ms * this.speed * this.T / SWEEP;
       if (this.direction === "reverse") {
-        this.t = Math.max(Math.min(this.t, this.#frontier()), this.t - step);  // never past what has been computed
-        if (this.t <= 0) this.pause();
+        const {limit, live} = this.#frontier();
+        this.t = Math.max(Math.min(this.t, limit), this.t - step);
+        if (this.t <= limit && !live) this.pause();
       } else if (this.#rest > 0) {
         this.#rest -= ms;
       } else {
@@ -120,11 +127,15 @@ window.lab = (() => {
       }
     }
 
-    #frontier() { return Math.max(0, ...this.#reached.values()); }
+    // How far a reverse clock can go: as far as the slowest run that is still being computed, at last as far as any run came.
+    #frontier() {
+      const runs = [...this.#runs.values()], live = runs.filter(run => run.live);
+      return {live: live.length, limit: live.length ? Math.max(...live.map(run => run.t)) : Math.min(...runs.map(run => run.t))};
+    }
 
     // A new stream. A reverse walk starts at noise; any other keeps its place. t === null: nobody asked for a step.
     begin(who, {T, direction}, {t, play}) {
-      this.#reached.set(who, direction === "reverse" ? T : 0);
+      this.#runs.set(who, {t: T, live: true});
       const place = t ?? (direction === "reverse" ? T : this.T && this.t * T / this.T);
       Object.assign(this, {T, direction, t: clamp(place, 0, T)});
       this.#following = direction === "reverse" && t === null;
@@ -138,16 +149,17 @@ window.lab = (() => {
       this.wake();
     }
 
-    // who has computed down to t. A paused reverse clock shows the newest step until a person takes the slider.
-    reach(who, t) {
-      this.#reached.set(who, t);
-      if (this.#following && !this.playing) this.t = this.#frontier();
+    // who has computed down to t, and goes on. A paused reverse clock shows the newest step until somebody takes the time.
+    reach(who, t, live = true) {
+      this.#runs.set(who, {t, live});
+      if (this.#following && !this.playing) this.t = this.#frontier().limit;
       this.wake();
     }
 
-    // who: "person" takes the time into their own hands and stops whatever moves.
-    setT(t, who = "person") {
-      if (who === "person") { this.#following = false; this.pause(); }
+    // Somebody takes the time into their own hands: whatever moved stops.
+    setT(t) {
+      this.#following = false;
+      this.pause();
       this.t = clamp(t, 0, this.T);
       this.wake();
     }
@@ -171,7 +183,6 @@ window.lab = (() => {
     toggle() { this.playing ? this.pause() : this.play(); }
   }
 
-  const clocks = {};
   const clock = name => clocks[name] ??= new Clock();
 
   // ---- keyboard
@@ -200,5 +211,8 @@ window.lab = (() => {
     move(stage.clock, event.shiftKey ? 10 : 1);
   }, true);
 
-  return {get root() { return root(); }, t, number, clamp, visible, plotly, read, css, onTheme, axis, layout, clock, stages, charts, palette: config.palette};
+  return {
+    get root() { return root(); }, palette: config.palette,
+    t, number, clamp, visible, plotly, read, css, onTheme, axis, layout, clock, stages, charts,
+  };
 })();

@@ -1,52 +1,59 @@
 // js_on_load body of Stage. Plotly draws axes, zoom and pan once; a canvas over the plot area paints the moving points; at
 // rest the step on show becomes real Plotly traces, so that hover, lasso, PNG and gd.data are true to what is seen.
 const {t: say, number, clamp, visible, css} = lab;
+const TOUCH = matchMedia("(pointer: coarse)").matches;
 const {bar} = props, id = props.name, clock = lab.clock(props.clock);
-const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .3, REST = 250, DEFAULT_LAYERS = "data";
+const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .3, REST = 250, READ = 80, DEFAULT_LAYERS = "data";
 
 // ---- markup
 
 const icon = path => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;
 const PLAY = icon("M4 2.5v11l9-5.5z"), PAUSE = icon("M4 3h3v10H4zM9 3h3v10H9z");
-const button = (action, content, key = action) => `<button type="button" data-do="${action}" aria-label="${say(key)}" title="${say(key)}">${content}</button>`;
-const item = (key, label, unit = "") => `<span><i>${label}</i> <b data-number="${key}"></b>${unit}</span>`;
-const X = index => `<var>x</var><sub>${index}</sub>`, EPS = "<var>ε</var>", BETA = "<var>β</var><sub><var>t</var></sub>", NOW = X("<var>t</var>");
+const button = (action, content, key = action) =>
+  `<button type="button" data-do="${action}" aria-label="${say(key)}" title="${say(key)}">${content}</button>`;
+const item = (key, label) => `<span>${label} <b data-number="${key}"></b></span>`;
+const sub = (letter, index) => `<var>${letter}</var><sub>${index}</sub>`, AT = "<var>t</var>";
 const chips = ["data", "x0", "trails"].map(layer =>
   `<button type="button" class="lab-chip" data-layer="${layer}" title="${say(`layer_${layer}_title`)}">${say(`layer_${layer}`)}</button>`).join("");
+const speeds = [.25, .5, 1, 2, 4].map(speed => `<option value="${speed}">${speed}×</option>`).join("");
+const BACK = icon("M3 3h2v10H3zM13 3v10L6 8z"), FORWARD = icon("M11 3h2v10h-2zM3 3v10l7-5z");
+const FULLSCREEN = icon("M2 6V2h4v1.5H3.5V6zM10 2h4v4h-1.5V3.5H10zM14 10v4h-4v-1.5h2.5V10zM6 14H2v-4h1.5v2.5H6z");
 element.innerHTML = `<section class="lab-stage${bar ? "" : " lab-bare"}">
-  <div class="lab-picture-area" role="img">
-    <div class="lab-plot"></div>
+  <div class="lab-picture-area">
+    <div class="lab-plot" role="img"></div>
     <div class="lab-title"><span class="lab-badge" hidden></span> <span data-text="title"></span></div>
     <div class="lab-status" role="status" hidden><span></span> ${button("stop", say("stop"))}</div>
     <div class="lab-message" role="alert" hidden><span></span> ${button("retry", say("retry"))}</div>
   </div>
   <div class="lab-bar">
-    ${button("toggle", PLAY, "play")}${button("back", icon("M3 3h2v10H3zM13 3v10L6 8z"))}${button("forward", icon("M11 3h2v10h-2zM3 3v10l7-5z"))}
+    ${button("toggle", PLAY, "play")}${button("back", BACK)}${button("forward", FORWARD)}
     <span class="lab-end" data-end="data">${say("data")}</span>
     <input class="lab-range" type="range" min="0" max="0" step="1" value="0" aria-label="${say("time")}">
     <span class="lab-end" data-end="noise">${say("noise")}</span>
     <span class="lab-now"><var>t</var> = <b data-number="t">0</b> / <span data-text="T">0</span></span>
-    <select aria-label="${say("speed")}" title="${say("speed")}">${[.25, .5, 1, 2, 4].map(x => `<option value="${x}"${x === 1 ? " selected" : ""}>${x}×</option>`).join("")}</select>
+    <select aria-label="${say("speed")}" title="${say("speed")}">${speeds}</select>
   </div>
-  <div class="lab-tools">${chips}${document.fullscreenEnabled ? button("fullscreen", icon("M2 6V2h4v1.5H3.5V6zM10 2h4v4h-1.500V3.500H10zM14 10v4h-4v-1.500h2.500V10zM6 14H2v-4h1.500v2.500H6z")) : ""}</div>
+  <div class="lab-tools">${chips}${document.fullscreenEnabled ? button("fullscreen", FULLSCREEN) : ""}</div>
   <div class="lab-readout">
     <span class="lab-formula"></span>
-    ${item("alpha_bar", "<var>ᾱ</var><sub><var>t</var></sub>")}${item("snr", "SNR")}${item("lam", "<var>λ</var>")}${item("beta", BETA)}${item("nfe", "nfe")}
+    ${item("alpha_bar", sub("ᾱ", AT))}${item("snr", "SNR")}${item("lam", sub("λ", AT))}${item("beta", sub("β", AT))}${item("nfe", "nfe")}${item("alpha_bar_T", "<var>ᾱ<sub>T</sub></var>")}${item("snr_T", "SNR<sub><var>T</var></sub>")}${item("series", "")}
     <span data-text="note"></span>
   </div>
   <div class="lab-metrics"></div>
 </section>`;
 const $ = selector => element.querySelector(selector);
 const area = $(".lab-picture-area"), gd = $(".lab-plot"), range = $(".lab-range"), badge = $(".lab-badge"), formula = $(".lab-formula"),
-  status = $(".lab-status"), message = $(".lab-message"), metrics = $(".lab-metrics");
-const text = Object.fromEntries([...element.querySelectorAll("[data-text], [data-number]")].map(node => [node.dataset.text ?? node.dataset.number, node]));
+  status = $(".lab-status"), message = $(".lab-message"), metrics = $(".lab-metrics"), toggle = $("[data-do=toggle]"), pace = $("select");
+const text = Object.fromEntries([...element.querySelectorAll("[data-text], [data-number]")].map(node =>
+  [node.dataset.text ?? node.dataset.number, node]));
 const put = (node, value) => { if (node.textContent !== value) node.textContent = value; };  // an equal text would still cost a layout
 
 // ---- a run: one stream, as far as it has arrived
 
 class Run {
   constructor(header) {
-    const {n, layers, mode, times} = this.header = header;
+    const {n, layers, mode, times, range} = this.header = header;
+    this.unit = range / 32767;
     this.colours = new Uint8Array(n);
     this.data = new Int16Array(0);
     this.count = 0;  // frames that have arrived
@@ -69,7 +76,10 @@ class Run {
     }
   }
 
-  has(layer) { return layer === "data" ? this.data.length > 0 : layer === "trails" || (!this.mix && this.header.layers.includes(layer)); }
+  has(layer) {
+    if (layer === "data") return this.data.length > 0;
+    return layer === "trails" || (!this.mix && this.header.layers.includes(layer));
+  }
 
   // The step nearest to t that can be shown.
   reachable(t) {
@@ -93,42 +103,38 @@ class Run {
     return k === t ? values[k] : values[k] + (t - k) * (values[k + 1] - values[k]);
   }
 
-  // Particles [first, last) at step t into out; returns out. In mix mode this is the closed form, in variance-preserving coordinates.
-  positions(t, out, first = 0, last = this.header.n) {
-    const unit = this.header.range / 32767, {n} = this.header;
+  // Particles [first, last) at step t into out from o on; returns out. In mix mode this is the closed form, in
+  // variance-preserving coordinates.
+  positions(t, out, first = 0, last = this.header.n, o = 0) {
+    const {unit, header: {n}} = this;
     if (this.mix) {
       const alpha = this.coefficient("alpha", t), sigma = this.coefficient("sigma", t), scale = unit / Math.hypot(alpha, sigma);
       const a = alpha * scale, s = sigma * scale, q = this.mix;
-      for (let i = 2 * first, j = 2 * (first + n), o = 0; i < 2 * last; i++, j++, o++) out[o] = a * q[i] + s * q[j];
+      for (let i = 2 * first, j = 2 * (first + n); i < 2 * last; i++, j++, o++) out[o] = a * q[i] + s * q[j];
     } else {
       const k = this.before(t), next = Math.min(k + 1, this.count - 1), q = this.frames[0];
       const f = next > k ? clamp((t - this.times[k]) / (this.times[next] - this.times[k]), 0, 1) : 0;
-      const a = (1 - f) * unit, b = f * unit;
-      for (let i = 2 * (k * n + first), j = 2 * (next * n + first), o = 0; o < 2 * (last - first); i++, j++, o++) out[o] = a * q[i] + b * q[j];
+      const a = (1 - f) * unit, b = f * unit, end = 2 * (k * n + last);
+      for (let i = 2 * (k * n + first), j = 2 * (next * n + first); i < end; i++, j++, o++) out[o] = a * q[i] + b * q[j];
     }
     return out;
   }
 
   estimates(t, out) {
-    const {n, layers, range} = this.header, q = this.frames[layers.indexOf("x0")], start = this.before(t) * 2 * n;
-    for (let i = 0; i < 2 * n; i++) out[i] = q[start + i] * range / 32767;
+    const {n, layers} = this.header, q = this.frames[layers.indexOf("x0")], start = this.before(t) * 2 * n;
+    for (let i = 0; i < 2 * n; i++) out[i] = q[start + i] * this.unit;
     return out;
   }
+
+  truth() { return Float32Array.from(this.data, q => q * this.unit); }
 
   // The way of particle i from its start to step t into out; returns the number of points.
   trail(i, t, out) {
     const last = this.mix ? TRAIL_POINTS : this.before(t), stride = Math.max(1, last / TRAIL_POINTS);
-    const one = this.point ??= new Float32Array(2);
     let points = 0;
-    for (let k = 0; k < last; k += stride, points++) {
-      this.positions(this.mix ? t * k / last : this.times[Math.floor(k)], one, i, i + 1);
-      out[2 * points] = one[0];
-      out[2 * points + 1] = one[1];
-    }
-    this.positions(t, one, i, i + 1);
-    out[2 * points] = one[0];
-    out[2 * points + 1] = one[1];
-    return points + 1;
+    for (let k = 0; k < last; k += stride) this.positions(this.mix ? t * k / last : this.times[Math.floor(k)], out, i, i + 1, 2 * points++);
+    this.positions(t, out, i, i + 1, 2 * points++);
+    return points;
   }
 }
 
@@ -141,8 +147,9 @@ ring.hidden = true;
 let run = null;                               // what is on show
 let layers = new Set([DEFAULT_LAYERS]), followed = -1;
 let xy, x0, trailing = [], tint = {};         // scratch of the run's size; particles with a trail; colours as pixels
-let image, pixels, background, pad = 0, inner, rim, rimAlpha;   // one ImageData, with a margin that saves clipping every dot
-let view, radius = 0, stale = true, drawn = -1, painted = 0, moving = false, rested = true, movedAt = 0, restTimer = 0;
+let image, pixels, background, pad = 0;       // one ImageData, with a margin that saves clipping every dot
+let view, radius = 0, stale = true, drawn = -1, painted = 0;   // drawn: the step on the canvas, -1 for none of this run
+let moving = false, rested = true, zoomed = false, movedAt = 0, readAt = 0, restTimer = 0;
 const line = new Float32Array(2 * (TRAIL_POINTS + 2));
 const shows = layer => layers.has(layer) && run?.has(layer);
 
@@ -158,28 +165,32 @@ function paintColours() {
 }
 const estimateColour = () => run?.header.badge === "exact" ? "--lab-exact" : "--lab-learned";
 
-// A dot as offsets into the pixels: the inside, and the rim that is only partly covered.
-function stamp(width, r) {
-  const inside = [], edge = [], cover = [];
-  for (let y = -pad; y <= pad; y++) for (let x = -pad; x <= pad; x++) {
-    const covered = clamp(r + .5 - Math.hypot(x, y), 0, 1);
-    if (covered > .9) inside.push(y * width + x);
-    else if (covered > .1) { edge.push(y * width + x); cover.push(covered); }
-  }
-  [inner, rim, rimAlpha] = [Int32Array.from(inside), Int32Array.from(edge), Float32Array.from(cover)];
+// A dot as offsets into the pixels: the inside, and the rim that is only partly covered. One for each quarter of the pixel
+// that its centre may lie in, or slow motion would tremble.
+function stamps(width, r) {
+  return [[.25, .25], [-.25, .25], [.25, -.25], [-.25, -.25]].map(([dx, dy]) => {
+    const inside = [], rim = [], alpha = [];
+    for (let y = -pad; y <= pad; y++) for (let x = -pad; x <= pad; x++) {
+      const covered = clamp(r + .5 - Math.hypot(x + dx, y + dy), 0, 1);
+      if (covered > .9) inside.push(y * width + x);
+      else if (covered > .1) { rim.push(y * width + x); alpha.push(covered); }
+    }
+    return {inside: Int32Array.from(inside), rim: Int32Array.from(rim), alpha: Float32Array.from(alpha)};
+  });
 }
 
 // Opaque dots in order; a rim never dims a dot that is already there.
 function splat(target, points, count, table, indices) {
-  const {kx, bx, ky, by, width, height} = view, stride = width + 2 * pad, mask = 0x00ffffff;
+  const {kx, bx, ky, by, width, height, dots} = view, stride = width + 2 * pad;
   for (let i = 0; i < count; i++) {
-    const x = Math.round(kx * points[2 * i] + bx), y = Math.round(ky * points[2 * i + 1] + by);
-    if (x < 0 || y < 0 || x >= width || y >= height) continue;
-    const at = (y + pad) * stride + x + pad, colour = indices ? table[indices[i]] : table[0], alpha = colour >>> 24;
-    for (let k = 0; k < inner.length; k++) target[at + inner[k]] = colour;
+    const x = kx * points[2 * i] + bx, y = ky * points[2 * i + 1] + by, column = Math.floor(x), row = Math.floor(y);
+    if (column < 0 || row < 0 || column >= width || row >= height) continue;
+    const {inside, rim, alpha} = dots[(x - column >= .5) + 2 * (y - row >= .5)];
+    const at = (row + pad) * stride + column + pad, colour = indices ? table[indices[i]] : table[0], opacity = colour >>> 24;
+    for (let k = 0; k < inside.length; k++) target[at + inside[k]] = colour;
     for (let k = 0; k < rim.length; k++) {
-      const a = alpha * rimAlpha[k] | 0, p = at + rim[k];
-      if (target[p] >>> 24 < a) target[p] = colour & mask | a << 24;
+      const a = opacity * alpha[k] | 0, p = at + rim[k];
+      if (target[p] >>> 24 < a) target[p] = colour & 0xffffff | a << 24;
     }
   }
 }
@@ -198,13 +209,12 @@ function fit() {
     pixels = new Uint32Array(image.data.buffer);
     background = new Uint32Array(pixels.length);
   }
-  stamp(width + 2 * pad, radius * ratio);
   canvas.style.cssText = `left:${xaxis._offset}px; top:${yaxis._offset}px; width:${xaxis._length}px; height:${yaxis._length}px`;
   const [left, right] = xaxis.range, [bottom, top] = yaxis.range, kx = width / (right - left), ky = height / (bottom - top);
-  view = {kx, bx: -kx * left, ky, by: -ky * top, width, height, ratio};
+  view = {kx, bx: -kx * left, ky, by: -ky * top, width, height, ratio, dots: stamps(width + 2 * pad, radius * ratio)};
   background.fill(0);
   if (shows("data")) {
-    const {data, header} = run, points = Float32Array.from(data, q => q * header.range / 32767);
+    const points = run.truth();
     splat(background, points, points.length / 2, tint.data);
   }
   stale = true;
@@ -243,15 +253,17 @@ function placeRing() {
 }
 
 // Called by the clock, inside an animation frame.
-function draw() {
-  readTime();
+function draw(now) {
+  const tick = Math.floor(now / READ), read = !clock.playing || tick !== readAt;   // all stages read at the same frame
+  readAt = tick;
+  readTime(read);
   if (!run?.count || !view) return;
   const t = run.reachable(clock.t);
   if (t === drawn && !stale) return;
   [drawn, stale, rested] = [t, false, false];
   paint(t);
   placeRing();
-  readNumbers(t);
+  if (read) readNumbers(t);
   if (!moving) gd.classList.toggle("lab-moving", moving = true);
   movedAt = performance.now();
   restTimer ||= setTimeout(rest, REST);
@@ -259,25 +271,31 @@ function draw() {
 
 // ---- at rest
 
-const marker = extra => ({type: "scatter", mode: "markers", hovertemplate: "%{x:.3f}, %{y:.3f}<extra>%{fullData.name} %{pointNumber}</extra>", showlegend: false, ...extra});
 const columns = points => ({x: points.filter((_, i) => i % 2 === 0), y: points.filter((_, i) => i % 2 === 1)});
+const markers = (name, points, marker) => ({type: "scatter", mode: "markers", name: say(name), ...columns(points), showlegend: false,
+  hovertemplate: "%{x:.3f}, %{y:.3f}<extra>%{fullData.name} %{pointNumber}</extra>", marker: {size: 2 * radius, ...marker}});
+const lines = i => ({type: "scatter", mode: "lines", ...columns(line.slice(0, 2 * run.trail(i, drawn, line))), showlegend: false,
+  hoverinfo: "skip", line: {width: 1, color: lab.palette[run.colours[i]]}});
 
 function traces() {
-  if (!run?.count) return [];
-  const {n, range} = run.header, size = 2 * radius, all = [];
-  if (shows("data")) all.push(marker({...columns(Float32Array.from(run.data, q => q * range / 32767)), name: say("layer_data"), marker: {size, color: css("--lab-data"), opacity: .35}}));
-  if (shows("x0")) all.push(marker({...columns(run.estimates(drawn, new Float32Array(2 * n))), name: say("layer_x0"), marker: {size, color: css(estimateColour()), opacity: .6}}));
-  all.push(marker({...columns(xy), name: say("particle"), marker: {size, opacity: shows("trails") ? DIMMED : 1, color: Array.from(run.colours), cmin: 0, cmax: 255,
-    colorscale: lab.palette.map((colour, i) => [i / 255, colour])}}));
-  for (const i of trails()) all.push({type: "scatter", mode: "lines", ...columns(line.slice(0, 2 * run.trail(i, drawn, line))), hoverinfo: "skip",
-    showlegend: false, line: {width: 1, color: lab.palette[run.colours[i]]}});
-  return all;
+  const {n} = run.header, all = [];
+  if (shows("data")) all.push(markers("layer_data", run.truth(), {color: css("--lab-data"), opacity: .35}));
+  if (shows("x0")) all.push(markers("layer_x0", run.estimates(drawn, new Float32Array(2 * n)), {color: css(estimateColour()), opacity: .6}));
+  all.push(markers("particle", xy, {color: Array.from(run.colours), cmin: 0, cmax: 255, opacity: shows("trails") ? DIMMED : 1,
+    colorscale: lab.palette.map((colour, i) => [i / 255, colour])}));
+  return [...all, ...Array.from(trails(), lines)];
 }
 
 async function rest() {
   restTimer = 0;
+  if (drawn < 0) return;                      // a new run: its first draw comes back here
   const wait = movedAt + REST - performance.now();
-  if (clock.playing || wait > 0) { restTimer = setTimeout(rest, Math.max(wait, REST / 2)); return; }
+  if (clock.playing || wait > 0) {
+    restTimer = setTimeout(rest, Math.max(wait, REST / 2));
+    return;
+  }
+  readNumbers(drawn);
+  describe();
   await settle();
   writeAddress();
 }
@@ -293,45 +311,53 @@ async function settle() {
 // ---- axes
 
 // Equal axes from -V to V on the shorter side; the longer side shows more rather than leave a gap.
-function goHome() {
-  const {w, h} = gd._fullLayout._size, unit = (run?.header.view ?? 3) / Math.min(w, h);
-  return Plotly.relayout(gd, {"xaxis.range": [-w * unit, w * unit], "yaxis.range": [-h * unit, h * unit]});
+async function goHome() {
+  const {xaxis, yaxis, _size: {w, h}} = gd._fullLayout, unit = (run?.header.view ?? 3) / Math.min(w, h), x = w * unit, y = h * unit;
+  const off = (axis, end) => Math.abs(axis.range[0] + end) + Math.abs(axis.range[1] - end) > 1e-6;   // a relayout is not free
+  if (off(xaxis, x) || off(yaxis, y)) await Plotly.relayout(gd, {"xaxis.range": [-x, x], "yaxis.range": [-y, y]});
 }
 
 // ---- readouts
 
-function readTime() {
+// The thumb moves with every frame; texts change the layout, and nobody reads them faster than READ ms.
+function readTime(texts) {
   const {T, playing, speed} = clock, t = String(Math.round(clock.t));
+  if (range.max !== String(T)) range.max = T;
+  if (range.value !== t) range.value = t;
+  if (!texts) return;
   put(text.t, t);
   put(text.T, String(T));
-  if (range.max !== String(T)) range.max = T;
-  if (range.value !== t) { range.value = t; range.setAttribute("aria-valuetext", `t = ${t}`); range.style.setProperty("--at", T ? t / T : 0); }
-  const toggle = $("[data-do=toggle]"), key = playing ? "pause" : "play";
+  range.setAttribute("aria-valuetext", `t = ${t}`);
+  const key = playing ? "pause" : "play";
   if (toggle.dataset.key !== key) {
     Object.assign(toggle, {innerHTML: playing ? PAUSE : PLAY, title: say(key)}).setAttribute("aria-label", say(key));
     toggle.dataset.key = key;
   }
-  $("select").value = speed;
+  pace.value = speed;
 }
 
-const FORMULAS = {  // what the numbers a, b of coefficients() multiply
-  mix: (a, b) => `${NOW} = ${a} ${X(0)} + ${b} ${EPS}`,
-  reverse: (a, b) => `${NOW} = ${a} <var>x̂</var><sub>0</sub> + ${b} <var>ε̂</var>`,
-  forward: (a, b) => `${NOW} = ${a} ${X("<var>t</var>−1")} + ${b} <var>z</var>`,
+// The closed form; what the network's estimates say of x_t; one step of the chain.
+const FORMULAS = {
+  mix: `${sub("x", AT)} = <b></b> ${sub("x", 0)} + <b></b> <var>ε</var>`,
+  reverse: `${sub("x", AT)} = <b></b> ${sub("x̂", 0)} + <b></b> <var>ε̂</var>`,
+  forward: `${sub("x", AT)} = <b></b> ${sub("x", `${AT}−1`)} + <b></b> <var>z</var>`,
 };
+const kindOf = ({mode, direction}) => mode === "mix" ? mode : direction;
 
 function readNumbers(shown) {
-  const {alpha, sigma, mode, direction} = run.header, t = Math.round(shown), scale = Math.hypot(alpha[t], sigma[t]);
+  const {alpha, sigma} = run.header, kind = kindOf(run.header), t = Math.round(shown), scale = Math.hypot(alpha[t], sigma[t]);
   const bar = t => alpha[t] ** 2 / (alpha[t] ** 2 + sigma[t] ** 2), beta = t > 0 ? 1 - bar(t) / bar(t - 1) : NaN;
   put(text.alpha_bar, number(bar(t), 4));
   put(text.snr, number((alpha[t] / sigma[t]) ** 2));
   put(text.lam, number(Math.log(alpha[t] / sigma[t]), 2));
   put(text.beta, number(beta, 4));
   if (run.nfe) put(text.nfe, String(run.nfe[run.before(shown)]));
-  const kind = mode === "mix" ? mode : direction, [a, b] = kind === "forward" ? [Math.sqrt(1 - beta), Math.sqrt(beta)] : [alpha[t], sigma[t]];
-  const [first, second] = formula.querySelectorAll("b");
-  put(first, number(a));
-  put(second, number(b));
+  const last = alpha.length - 1, {series} = run.header;
+  put(text.alpha_bar_T, number(bar(last), 4));
+  put(text.snr_T, number((alpha[last] / sigma[last]) ** 2, 4));
+  if (series) put(text.series, number(series.value[run.before(shown)], 2));
+  const coefficients = kind === "forward" ? [Math.sqrt(1 - beta), Math.sqrt(beta)] : [alpha[t], sigma[t]];
+  formula.querySelectorAll("b").forEach((node, i) => put(node, number(coefficients[i])));
   const notes = [];
   if (kind !== "forward" && Math.abs(scale - 1) > 1e-3) notes.push(say("scaled", {scale: number(scale, 2)}));
   if (shown !== clock.t) notes.push(say("reached", {t}));
@@ -341,24 +367,25 @@ function readNumbers(shown) {
 }
 
 function readHeader() {
-  const {title, n, T, badge: kind, mode, direction, metrics: rows = []} = run.header;
-  put(text.title, title);
+  const {title, badge: kind, metrics: rows = [], series} = run.header;
+  text.series.parentElement.hidden = !series;
+  if (series) put(text.series.previousElementSibling, say(series.name));
+  put(text.title, title.map(key => say(key)).join(" · "));
   badge.hidden = !kind;
   badge.className = `lab-badge ${kind}`;
   put(badge, say(kind));
-  formula.innerHTML = FORMULAS[mode === "mix" ? mode : direction]("<b></b>", "<b></b>");
-  text.nfe.parentElement.hidden = mode === "mix" || direction === "forward";
   metrics.replaceChildren(...rows.map(({name, value, floor, n, unit}) => {
-    const row = document.createElement("span"), value_ = document.createElement("b");
-    value_.textContent = number(value);
-    row.append(`${name} `, value_, ` ${unit ?? ""} (`, [floor == null ? "" : `${say("floor")} ${number(floor)}`, n == null ? "" : `n = ${n}`].filter(Boolean).join(", "), ")");
+    const row = document.createElement("span"), figure = document.createElement("b");
+    const reliability = [floor != null && `${say("floor")} ${number(floor)}`, n != null && `n = ${n}`].filter(Boolean).join(", ");
+    figure.textContent = number(value);
+    row.append(`${say(name)} `, figure, unit ? ` ${unit}` : "", reliability && ` (${reliability})`);
     return row;
   }));
   describe();
 }
 
 function describe() {
-  area.setAttribute("aria-label", run ? say("alt", {title: run.header.title, n: run.header.n, t: Math.round(clock.t), T: run.header.T, badge: say(run.header.badge)}) : say("empty"));
+  gd.setAttribute("aria-label", run ? say("alt", {...run.header, title: text.title.textContent, t: Math.round(clock.t), badge: say(run.header.badge)}) : say("empty"));
 }
 
 function readLayers() {
@@ -378,25 +405,30 @@ function tell(node, words, action) {
   node.querySelector("button").hidden = !action;
 }
 
-async function fetchRun() {
+async function fetchRun(cache = "default") {
   request?.abort();
   const mine = request = new AbortController(), started = performance.now();
-  let incoming = null;
+  let incoming = null, queued = 0;
   tell(message, "");
   tell(status, "");
   const progress = () => {
-    const {queued, done} = incoming.header, {count, nfe, mix, times} = incoming;
-    if (queued && !count) tell(status, say("queued", {n: queued}), true);
-    else if (!mix && count && !done) tell(status, say("computing", {k: count, of: times.length, nfe: nfe[count - 1], seconds: number((performance.now() - started) / 1000, 1)}), true);
+    const {count, nfe, times, header: {done} = {}} = incoming ?? {}, seconds = number((performance.now() - started) / 1000, 1);
+    if (!incoming) tell(status, say("queued", {n: queued}), true);
+    else if (times && count && !done) tell(status, say("computing", {k: count, of: times.length, nfe: nfe[count - 1], seconds}), true);
   };
   try {
-    const response = await fetch(`${lab.root}/${value.src}`, {signal: mine.signal});
-    if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? `${response.status} ${response.statusText}`);
+    const [response] = await Promise.all([fetch(`${lab.root}/${value.src}`, {signal: mine.signal, cache}), ready()]);
+    if (!response.ok) {
+      const {error = `${response.status} ${response.statusText}`} = await response.json().catch(() => ({}));
+      return fail(error, response.status >= 500);
+    }
     await lab.read(response, (kind, buffer, offset, bytes) => {
       if (kind === 0) {
         const part = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, offset, bytes)));
-        if (incoming) Object.assign(incoming.header, part); else incoming = new Run(part);
-        if (part.error) fail(part.error);
+        if (incoming) Object.assign(incoming.header, part);
+        else if (part.n) incoming = new Run(part);
+        else ({queued} = part);                // a place in the queue is known before anything else
+        if (part.error) fail(part.error, false);
         if (incoming === run) readHeader();
       } else {
         incoming.take(kind, buffer, offset, bytes);
@@ -407,23 +439,29 @@ async function fetchRun() {
     });
   } catch (error) {
     if (error.name === "AbortError") return;
-    fail(error instanceof TypeError ? say("network") : error.message);
+    fail(error instanceof TypeError ? say("network") : error.message, true);
+  } finally {
+    if (mine === request) {
+      request = null;
+      tell(status, "");
+    }
   }
-  request = null;
-  tell(status, "");
 }
 
-// Stays at the step on show, says why, and does not hold up the other stages of this clock.
-function fail(words) {
-  if (run) clock.setT(run.reachable(clock.t));
-  clock.reach(draw, 0);
-  tell(message, words, true);
+// Stays at a step that was computed, says why, and does not hold up the other stages of this clock.
+function fail(words, retry) {
+  if (run?.count) {
+    const t = run.reachable(Math.round(clock.t));
+    clock.setT(t);
+    if (run.order < 0) clock.reach(draw, run.times[run.count - 1], false);
+  }
+  tell(message, words, retry);
 }
 
 // The old picture stays until the new one has something to show.
 function show(incoming) {
   run = incoming;
-  rested = false;
+  [drawn, rested] = [-1, false];
   const {n} = run.header;
   xy = new Float32Array(2 * n);
   x0 = new Float32Array(2 * n);
@@ -431,16 +469,20 @@ function show(incoming) {
   followed = followed < n ? followed : -1;
   clock.begin(draw, run.header, value);
   paintColours();
+  formula.innerHTML = FORMULAS[kindOf(run.header)];
+  text.nfe.parentElement.hidden = kindOf(run.header) !== "reverse";
   readHeader();
   readLayers();
   range.style.setProperty("--computed-from", 0);
   range.style.setProperty("--computed-to", 1);
-  goHome();
+  if (!zoomed) goHome();
+  repaint();
+  writeAddress();
 }
 
 function arrived() {
   const {T} = run.header, newest = run.times[run.count - 1];
-  if (run.order < 0) clock.reach(draw, newest);
+  if (run.order < 0) clock.reach(draw, newest, newest > 0);
   range.style.setProperty("--computed-from", run.order < 0 ? newest / T : 0);
   range.style.setProperty("--computed-to", run.order < 0 ? 1 : newest / T);
   clock.wake();
@@ -450,7 +492,7 @@ function stop() {
   request?.abort();
   request = null;
   tell(status, "");
-  fail(say("stopped"));
+  fail(say("stopped"), true);
 }
 
 // ---- the address: what is on show is a link
@@ -458,7 +500,7 @@ function stop() {
 function writeAddress() {
   if (!bar || !value.link || !visible(element)) return;
   const now = new URLSearchParams(location.search), link = new URLSearchParams(value.link);
-  for (const key of ["lang", "mode", "__theme"]) if (now.has(key)) link.set(key, now.get(key));
+  for (const key of ["mode", "__theme"]) if (now.has(key)) link.set(key, now.get(key));
   if (!clock.playing) link.set("t", Math.round(clock.t));
   const shown = [...layers].join(",");
   if (shown !== DEFAULT_LAYERS) link.set("layers", shown);
@@ -479,7 +521,7 @@ const ACTIONS = {
   back: () => step(-1),
   forward: () => step(1),
   stop,
-  retry: fetchRun,
+  retry: () => fetchRun("reload"),
   fullscreen: () => document.fullscreenElement ? document.exitFullscreen() : $(".lab-stage").requestFullscreen(),
 };
 
@@ -499,33 +541,32 @@ element.addEventListener("click", ({target}) => {
   repaint();
 });
 range.addEventListener("input", () => clock.setT(+range.value));
-$("select").addEventListener("change", event => { clock.speed = +event.target.value; });
+pace.addEventListener("change", event => { clock.speed = +event.target.value; });
 
-// A click, not a drag, near a particle follows it.
-let pressed = null;
-area.addEventListener("pointerdown", event => { pressed = event.target.closest(".modebar, button") ? null : event; }, true);
-addEventListener("pointerup", event => {
-  if (!pressed || !view || !run?.count || !element.isConnected) return;
-  const moved = Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY), box = canvas.getBoundingClientRect(), {kx, bx, ky, by, ratio} = view;
-  pressed = null;
-  if (moved > 4) return;
-  const x = (event.clientX - box.left) * ratio, y = (event.clientY - box.top) * ratio;
-  let near = -1, best = (12 * ratio) ** 2;
-  for (let i = 0; i < run.header.n; i++) {
-    const d = (kx * xy[2 * i] + bx - x) ** 2 + (ky * xy[2 * i + 1] + by - y) ** 2;
-    if (d < best) [near, best] = [i, d];
-  }
-  if (near < 0 && followed < 0) return;
-  followed = near;
-  repaint();
+// A click, not a drag, near a particle follows it; in empty space it lets go. Plotly covers the page while a button is down.
+area.addEventListener("pointerdown", press => {
+  if (press.target.closest(".modebar, button") || !view || !run?.count) return;
+  addEventListener("pointerup", ({clientX, clientY}) => {
+    if (Math.hypot(clientX - press.clientX, clientY - press.clientY) > 4) return;
+    const {left, top} = canvas.getBoundingClientRect(), {kx, bx, ky, by, ratio} = view;
+    const x = (clientX - left) * ratio, y = (clientY - top) * ratio;
+    let near = -1, best = (12 * ratio) ** 2;
+    for (let i = 0; i < run.header.n; i++) {
+      const d = (kx * xy[2 * i] + bx - x) ** 2 + (ky * xy[2 * i + 1] + by - y) ** 2;
+      if (d < best) [near, best] = [i, d];
+    }
+    if (near === followed) return;
+    followed = near;
+    repaint();
+  }, {once: true, capture: true});
 }, true);
 
 // ---- start
 
 function layout() {
-  const {xaxis, yaxis} = gd._fullLayout ?? {}, side = lab.axis();
-  return {...lab.layout(), xaxis: {...side, range: xaxis?.range ?? [-3, 3]}, yaxis: {...side, range: yaxis?.range ?? [-3, 3], scaleanchor: "x"}, margin: {l: 40, r: 8, t: 8, b: 28}, showlegend: false,
-    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom"};  // a finger scrolls the page
+  const base = lab.layout(), side = axis => ({...lab.axis(), range: gd._fullLayout?.[axis].range ?? [-3, 3]});
+  return {...base, modebar: {...base.modebar, orientation: "v"}, margin: {l: 40, r: 8, t: 8, b: 28}, showlegend: false,
+    xaxis: side("xaxis"), yaxis: {...side("yaxis"), scaleanchor: "x"}, dragmode: TOUCH ? false : "zoom"};  // a finger scrolls the page
 }
 
 function load() {
@@ -533,39 +574,55 @@ function load() {
   value = {t: null, ...next};
   if (value.layers) layers = new Set(value.layers);
   readLayers();
+  describe();
   if (fresh && value.src) fetchRun();
-  else if (run) { clock.apply(value); repaint(); }
-  writeAddress();
+  else if (run) {
+    clock.apply(value);
+    repaint();
+    writeAddress();
+  }
+  ready().catch(() => {});                     // fetchRun says what went wrong, and tries again
 }
 
-lab.plotly().then(async () => {
+async function start() {
+  await lab.plotly();
   const reset = {name: "reset", title: say("reset"), icon: Plotly.Icons.home, click: goHome};
   const save = {name: "save", title: say("download"), icon: Plotly.Icons.camera, click: async () => {
     clock.pause();
-    draw();
+    draw(performance.now());
+    describe();
     await settle();
-    Plotly.downloadImage(gd, {filename: `${id}-t${Math.round(clock.t)}`, scale: 2});
+    const title = {text: gd.getAttribute("aria-label")}, margin = {...gd.layout.margin, t: 48};   // a picture in a slide stands alone
+    Plotly.downloadImage({data: gd.data, layout: {...gd.layout, paper_bgcolor: css("--lab-paper"), title, margin}},
+      {filename: `${id}-t${clock.t}`, width: gd.offsetWidth, height: gd.offsetHeight, scale: 2});
   }};
-  await Plotly.newPlot(gd, [], layout(), {displaylogo: false, doubleClick: false, modeBarButtons: [[save, "zoom2d", "pan2d", "lasso2d", "zoomIn2d", "zoomOut2d", reset]]});
+  await Plotly.newPlot(gd, [], layout(), {displaylogo: false, doubleClick: false, showTips: false,
+    modeBarButtons: [[save, ...TOUCH ? [] : ["zoom2d", "pan2d", "lasso2d"], "zoomIn2d", "zoomOut2d", reset]]});
   gd.append(canvas, ring);
   for (const event of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"]) gd.on(event, fit);
+  gd.on("plotly_relayout", change => {         // Plotly reports a hand as range[0], goHome as range, a resize as neither
+    if ("xaxis.range[0]" in change || "xaxis.range" in change) zoomed = "xaxis.range[0]" in change;
+  });
   gd.on("plotly_doubleclick", goHome);
-  lab.onTheme(() => { paintColours(); Plotly.react(gd, gd.data, layout()).then(repaint); }, element);
   clock.subscribe(draw, element);
-  lab.stages[id] = {
-    clock, gd, element,
-    get header() { return run?.header; },
-    get painted() { return painted; },
-    get idle() { return !request && !restTimer && rested; },
-    positions: t => run.positions(t, new Float32Array(2 * run.header.n)),
-  };
-  new ResizeObserver(async () => {             // also: a tab that is shown for the first time
+  lab.onTheme(() => Plotly.react(gd, gd.data, layout()).then(() => { paintColours(); repaint(); }), element);
+  new ResizeObserver(async () => {             // also: a tab that is shown
     if (!visible(element)) return;
     await Plotly.Plots.resize(gd);
-    goHome();
+    if (!zoomed) await goHome();
     repaint();
     writeAddress();
   }).observe(area);
-  load();
-  watch("value", load);
-}).catch(() => tell(message, say("network"), false));
+}
+let axes = null;
+const ready = () => axes ??= start().catch(error => { axes = null; throw error; });
+
+lab.stages[id] = {
+  clock, gd, element,
+  get header() { return run?.header; },
+  get painted() { return painted; },
+  get idle() { return !request && !restTimer && rested; },
+  positions: t => run.positions(t, new Float32Array(2 * run.header.n)),
+};
+load();
+watch("value", load);

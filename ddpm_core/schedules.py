@@ -33,7 +33,7 @@ class Schedule:
             raise ValueError("alpha and sigma must be float64 vectors of the same length, at least 2")
         if not (torch.isfinite(a).all() and torch.isfinite(s).all() and a[0] == 1 and s[0] == 0 and (a >= 0).all()):
             raise ValueError("a schedule is finite, starts at (alpha, sigma) = (1, 0) and keeps alpha >= 0")
-        if not (torch.atan2(s, a).diff() > 0).all():  # the angle towards noise: strictly more noise at every step
+        if not (a[1:] * s[:-1] < a[:-1] * s[1:]).all():
             raise ValueError("the signal-to-noise ratio must fall at every step")
 
     @property
@@ -53,7 +53,8 @@ class Schedule:
     @cached_property
     def betas(self) -> Tensor:
         """[T]: beta_t for t = 1..T at index t - 1; 1 - alpha_bar_t / alpha_bar_{t-1} (Ho et al. 2020, section 2)."""
-        return 1 - self.alpha_bar[1:] / self.alpha_bar[:-1]
+        signal = self.alpha / self.scale  # ratios of these, not of their squares, which may underflow
+        return 1 - (signal[1:] / signal[:-1]) ** 2
 
     @cached_property
     def lam(self) -> Tensor:
@@ -116,8 +117,8 @@ def from_betas(betas: Tensor) -> Schedule:
     betas = betas.to(torch.float64)
     if not ((betas > 0) & (betas < 1)).all():
         raise ValueError(f"every beta must lie inside (0, 1), got {betas.min():.3g} .. {betas.max():.3g}")
-    alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), (1 - betas).cumprod(0)])
-    return Schedule(alpha_bar.sqrt(), (1 - alpha_bar).sqrt())
+    log_alpha_bar = torch.cat([betas.new_zeros(1), torch.log1p(-betas).cumsum(0)])
+    return Schedule((log_alpha_bar / 2).exp(), (-torch.expm1(log_alpha_bar)).sqrt())
 
 
 def _beta_range(T: int, beta_min: float, beta_max: float, rescale: bool) -> tuple[float, float]:

@@ -1,13 +1,13 @@
 """The Chart: a Plotly figure that keeps its zoom, and a cursor at the time of a clock."""
-from pathlib import Path
-
 import gradio as gr
 
-JS = (Path(__file__).parents[1] / "assets" / "chart.js").read_text(encoding="utf-8")
+from ddpm_ui.i18n import ASSETS
+
+JS = (ASSETS / "chart.js").read_text(encoding="utf-8")
 
 
 class Chart(gr.HTML):
-    """Its value is "" or a figure as JSON; colours may be CSS variables ("var(--lab-data)"), `layout.meta.alt` is read aloud.
+    """Its value is "", a figure as JSON, or `{"src"}`, where to fetch one; colours may be CSS variables ("var(--lab-data)"), `layout.meta.alt` is read aloud.
 
     With a `clock` the x axis is t: the cursor follows the clock, a click or drag sets it.
     """

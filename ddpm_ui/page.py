@@ -11,6 +11,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from ddpm_ui import figures, routes
 from ddpm_ui.controls import QUIET
+from ddpm_ui.header import Header
 from ddpm_ui.i18n import ASSETS, STRINGS, i18n
 from ddpm_ui.recipe import FILM, Forward, Recipe, RecipeError, Reverse
 from ddpm_ui.tabs import forward, reverse
@@ -21,7 +22,7 @@ TABS = {"forward": forward.build, "reverse": reverse.build}
 
 def build() -> gr.Blocks:
     with gr.Blocks(title="Diffusion lab", analytics_enabled=False) as page:
-        gr.HTML((ASSETS / "header.html").read_text(encoding="utf-8"), apply_default_css=False)
+        Header()
         with gr.Tabs(elem_id="tabs") as tabs:
             exhibits = []
             for name, build_tab in TABS.items():
@@ -69,7 +70,7 @@ def reverse_api(
 
 
 def head() -> str:
-    config = {"plotly": routes.PLOTLY_VERSION, "palette": figures.PALETTE, "colours": figures.COLOURS, "strings": STRINGS}
+    config = {"plotly": routes.PLOTLY_VERSION, "palette": figures.PALETTE, "strings": STRINGS}
     script = (ASSETS / "lab.js").read_text(encoding="utf-8")
     return f"<script>window.lab_config = {json.dumps(config, ensure_ascii=False)};</script><script>{script}</script>"
 

@@ -67,8 +67,8 @@ class Recipe:
     data: str = choice("swiss_roll", DATASETS)
     schedule: str = choice("linear", SCHEDULES)
     T: int = number(1000, 1, 2000)
-    beta_min: float = number(1e-4, 1e-6, 0.5)
-    beta_max: float = number(0.02, 1e-6, 0.9)
+    beta_min: float = number(1e-4, 1e-6, 0.1)
+    beta_max: float = number(0.02, 1e-6, 0.5)  # more would underflow alpha_bar at the largest T
     rescale: bool = False  # beta times 1000 / T
     n: int = number(2000, 1, 10_000)
     seed: int = number(0, 0, 2**32 - 1)

@@ -1,9 +1,9 @@
 """The Stage: moving points under a time bar. It fetches and draws by itself; Python only says what to show."""
-from pathlib import Path
-
 import gradio as gr
 
-JS = (Path(__file__).parents[1] / "assets" / "stage.js").read_text(encoding="utf-8")
+from ddpm_ui.i18n import ASSETS
+
+JS = (ASSETS / "stage.js").read_text(encoding="utf-8")
 
 
 class Stage(gr.HTML):

@@ -90,12 +90,12 @@ def _stored(T: int, film: Iterable[int] = ()) -> list[int]:
     return sorted({*even.tolist(), *(min(t, T) for t in film)})
 
 
-def _header(recipe: Recipe, schedule: Schedule, **more) -> bytes:
+def _header(recipe: Recipe, schedule: Schedule, *, part: str, **more) -> bytes:
     def digits(c: Tensor) -> list[float]:
         return [float(f"{v:.8g}") for v in c.tolist()]
 
     common = dict(n=recipe.n, T=schedule.T, alpha=digits(schedule.alpha), sigma=digits(schedule.sigma))
-    return json_chunk(common | dict(range=RANGE, view=VIEW, dataset=recipe.data) | more)
+    return json_chunk(common | dict(range=RANGE, view=VIEW, title=[f"choice_{recipe.data}", part]) | more)
 
 
 def forward(recipe: Forward) -> Iterator[bytes]:
@@ -103,7 +103,7 @@ def forward(recipe: Forward) -> Iterator[bytes]:
     noise = ParticleNoise(recipe.seed, recipe.n)
     mixture = mixture_of(recipe.data)
     x0, component = noise.data(mixture)
-    yield _header(recipe, recipe.full_schedule(), mode="mix", direction="forward", badge="exact", layers=["x"])
+    yield _header(recipe, recipe.full_schedule(), mode="mix", direction="forward", badge="exact", layers=["x"], part="closed_form")
     yield _colours(component, mixture)
     yield chunk(PAIR, fixed_point(x0) + fixed_point(noise.start()))
     yield json_chunk({"done": True})
@@ -115,7 +115,7 @@ def chain(recipe: Forward) -> Iterator[bytes]:
     mixture = mixture_of(recipe.data)
     x0, component = noise.data(mixture)
     stored = _stored(schedule.T, recipe.film)
-    yield _header(recipe, schedule, mode="frames", direction="forward", badge="exact", layers=["x"], times=stored)
+    yield _header(recipe, schedule, mode="frames", direction="forward", badge="exact", layers=["x"], times=stored, part="chain")
     yield _colours(component, mixture)
     x, eps, deviation, keep = x0, noise.start(), [], set(stored)
     for t in range(schedule.T + 1):
@@ -124,7 +124,7 @@ def chain(recipe: Forward) -> Iterator[bytes]:
         if t in keep:
             deviation.append(moment_deviation(x, schedule.jump(x0, t, eps)))
             yield chunk(FRAME, struct.pack("<ii", t, 0) + fixed_point(x / schedule.scale[t]))
-    yield json_chunk({"series": [{"name": "deviation", "t": stored, "value": deviation}], "done": True})
+    yield json_chunk({"series": {"name": "deviation", "value": deviation}, "done": True})
 
 
 def reverse(recipe: Reverse) -> Iterator[bytes]:
@@ -138,7 +138,7 @@ def reverse(recipe: Reverse) -> Iterator[bytes]:
     stored = _stored(schedule.T, Forward.film)
     yield _header(
         recipe, schedule, mode="frames", direction="reverse", badge=denoiser.badge, layers=["x", "x0"], times=stored[::-1],
-        data=len(cloud), device=devices.describe(device),
+        data=len(cloud), device=devices.describe(device), part=f"choice_{recipe.sampler}",
     )  # fmt: skip
     yield destination_colours(recipe.data, recipe.seed, recipe.n)
     yield chunk(CLOUD, fixed_point(cloud))

@@ -1,0 +1,87 @@
+"""Recipes: what a link says is what is drawn, and nonsense is named."""
+
+import dataclasses
+import math
+from types import SimpleNamespace
+from urllib.parse import parse_qsl
+
+import pytest
+
+from ddpm_ui.recipe import RECIPES, Forward, RecipeError, Reverse
+
+
+def extremes(field):
+    rule = field.metadata
+    if "known" in rule:
+        return rule["known"]
+    if isinstance(field.default, bool):
+        return (False, True)
+    if isinstance(field.default, tuple):
+        return (field.default, (0,), (1, 2, 3))
+    return (rule["low"], field.default, rule["high"])
+
+
+FIELDS = [(kind, field) for kind in RECIPES.values() for field in dataclasses.fields(kind)]
+IDS = [f"{kind.tab}-{field.name}" for kind, field in FIELDS]
+
+
+@pytest.mark.parametrize(("kind", "field"), FIELDS, ids=IDS)
+def test_every_field_survives_the_query_string(kind, field):
+    for value in extremes(field):
+        changes = {field.name: value}
+        if field.name == "beta_min":
+            changes["beta_max"] = max(value, kind.beta_max)
+        if field.name == "beta_max":
+            changes["beta_min"] = min(value, kind.beta_min)
+        recipe = kind(**changes)
+        assert kind.of(dict(parse_qsl(recipe.query))) == recipe
+
+
+@pytest.mark.parametrize(("kind", "field"), FIELDS, ids=IDS)
+def test_values_outside_are_refused_with_the_fields_name(kind, field):
+    rule = field.metadata
+    bad = ["", "nan", "inf", "1e999", "<script>"] if "low" in rule else ["nonsense", "\x00"]
+    if "low" in rule:
+        bad += [str(rule["low"] - 1), str(rule["high"] + 1), "1" * 400]
+    for value in bad:
+        with pytest.raises(RecipeError, match=rf"^{field.name} must"):
+            kind.of({field.name: value})
+
+
+@pytest.mark.parametrize("kind", RECIPES.values())
+def test_the_default_recipe_is_the_empty_query(kind):
+    assert kind().query == ""
+    assert kind.of({}) == kind()
+
+
+def test_messages_say_the_range():
+    with pytest.raises(RecipeError, match="T must be a whole number between 1 and 2000; got '0'"):
+        Forward(T=0)
+    with pytest.raises(RecipeError, match="beta_min must not exceed beta_max; got 0.1 > 0.02"):
+        Forward(beta_min=0.1)
+    with pytest.raises(RecipeError, match="n must be a whole number between 1 and 10000"):
+        Reverse(n=10**9)
+    with pytest.raises(RecipeError, match="sampler must be one of ddpm, ddim, euler; got 'magic'"):
+        Reverse.of({"sampler": "magic"})
+
+
+def test_numbers_from_controls_and_from_links_are_the_same_recipe():
+    assert Forward(T=50.0, seed="7", rescale="true") == Forward.of({"T": "50", "seed": 7, "rescale": True})
+    assert hash(Forward(T=50.0)) == hash(Forward(T=50))
+
+
+def test_unknown_parameters_are_ignored():
+    assert Forward.of({"utm_source": "mail", "T": "50"}) == Forward(T=50)
+
+
+@pytest.mark.parametrize("schedule", Forward.__dataclass_fields__["schedule"].metadata["known"])
+@pytest.mark.parametrize("T", [1, 2, 7, 50, 2000])
+@pytest.mark.parametrize("rescale", [False, True])
+def test_every_allowed_combination_makes_a_schedule(schedule, T, rescale):
+    """No slider position may end in a server error."""
+    low, high = (SimpleNamespace(**Reverse.__dataclass_fields__[name].metadata) for name in ("beta_min", "beta_max"))
+    for beta_min, beta_max in [(low.low, low.low), (low.low, high.high), (low.high, high.high)]:
+        recipe = Reverse(schedule=schedule, T=T, rescale=rescale, beta_min=beta_min, beta_max=beta_max, steps=3)
+        assert recipe.full_schedule().T == T
+        assert recipe.walked().T == min(3, T)
+        assert math.isfinite(recipe.full_schedule().terminal_snr)

@@ -1,0 +1,82 @@
+"""Trajectories: the bytes of a stream are the mathematics of its recipe, and the same every time."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm_core import DATASETS, ParticleNoise
+from ddpm_ui.recipe import Forward, Reverse
+from ddpm_ui.trajectories import RANGE, TRAJECTORIES, Trajectory, fixed_point, json_chunk
+
+QUANTUM = RANGE / 32767
+RECIPES = {
+    "forward": Forward(T=40, rescale=True, n=300),
+    "chain": Forward(T=40, rescale=True, n=300),
+    "reverse": Reverse(T=40, rescale=True, n=300, steps=10, denoiser="exact"),
+}
+
+
+def decoded(kind, recipe=None):
+    return Trajectory.decode(TRAJECTORIES[kind](recipe or RECIPES[kind]))
+
+
+@pytest.mark.parametrize("kind", TRAJECTORIES)
+def test_same_recipe_same_bytes(kind):
+    first, second = (b"".join(TRAJECTORIES[kind](RECIPES[kind])) for _ in range(2))
+    assert first == second
+
+
+def test_forward_sends_the_closed_form_exactly():
+    """x_t from the decoded pair is alpha_t x0 + sigma_t eps, up to the fixed-point grid, at every t."""
+    recipe = RECIPES["forward"]
+    trajectory, schedule = decoded("forward"), recipe.full_schedule()
+    noise = ParticleNoise(recipe.seed, recipe.n)
+    x0, _ = noise.data(DATASETS[recipe.data]())
+    for t in range(schedule.T + 1):
+        np.testing.assert_allclose(trajectory.at(t), schedule.jump(x0, t, noise.start()), atol=2 * QUANTUM)
+
+
+def test_the_chain_agrees_with_the_closed_form_and_says_so():
+    series = decoded("chain").header["series"]
+    assert series["value"][0] == 0
+    assert 0 < np.median(series["value"]) < 3
+
+
+def test_reverse_starts_at_the_particles_noise_and_ends_on_the_data():
+    recipe = Reverse(T=200, rescale=True, n=400, steps=100, denoiser="exact")
+    trajectory = decoded("reverse", recipe)
+    start = ParticleNoise(recipe.seed, recipe.n).start() * recipe.walked().scale[-1]
+    np.testing.assert_allclose(trajectory.at(trajectory.header["T"]), start, atol=QUANTUM)
+    distance = {m["name"]: m for m in trajectory.header["metrics"]}["sliced_w2"]
+    assert distance["value"] < 2 * distance["floor"]
+    x0_hat_at_end = trajectory.frames[0]
+    np.testing.assert_array_equal(x0_hat_at_end[0], x0_hat_at_end[1])  # at t = 0 the estimate is the point
+
+
+@pytest.mark.parametrize("kind", TRAJECTORIES)
+def test_a_particle_does_not_change_when_others_join(kind):
+    few = decoded(kind)
+    many = decoded(kind, dataclasses.replace(RECIPES[kind], n=700))
+    for t in [0, few.header["T"]]:
+        np.testing.assert_allclose(few.at(t), many.at(t)[:300], atol=2 * QUANTUM)
+    np.testing.assert_array_equal(few.colours, many.colours[:300])
+
+
+def test_both_ends_and_the_asked_times_are_stored():
+    recipe = Forward(T=1000, n=10, film=(0, 29, 59, 99, 299, 999))
+    times = set(decoded("chain", recipe).frames)
+    assert {0, 29, 59, 99, 299, 999, 1000} <= times
+    assert len(times) < 100  # the eye needs no more, and two hundred students share one Wi-Fi
+
+
+def test_points_far_out_stick_to_the_edge_instead_of_wrapping():
+    far = np.frombuffer(fixed_point(torch.tensor([[1e9, -1e9]])), "<i2")
+    assert far.tolist() == [32767, -32767]
+
+
+def test_chunks_are_aligned():
+    """Typed arrays on the client need offsets that are multiples of 4."""
+    for text in ["", "a", "ab", "abc", "abcd"]:
+        assert len(json_chunk({"text": text})) % 4 == 0
