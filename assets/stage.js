@@ -3,7 +3,7 @@
 const {t: say, number, clamp, visible, css} = lab;
 const TOUCH = matchMedia("(pointer: coarse)").matches;
 const {bar} = props, id = props.name, clock = lab.clock(props.clock);
-const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .3, REST = 250, READ = 80, DEFAULT_LAYERS = "data";
+const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .45, REST = 250, READ = 80, DEFAULT_LAYERS = "data";
 
 // ---- markup
 
@@ -36,7 +36,7 @@ element.innerHTML = `<section class="lab-stage${bar ? "" : " lab-bare"}">
   <div class="lab-tools">${chips}${document.fullscreenEnabled ? button("fullscreen", FULLSCREEN) : ""}</div>
   <div class="lab-readout">
     <span class="lab-formula"></span>
-    ${item("alpha_bar", sub("ᾱ", AT))}${item("snr", "SNR")}${item("lam", sub("λ", AT))}${item("beta", sub("β", AT))}${item("nfe", "nfe")}${item("alpha_bar_T", "<var>ᾱ<sub>T</sub></var>")}${item("snr_T", "SNR<sub><var>T</var></sub>")}${item("series", "")}
+    ${item("alpha_bar", sub("ᾱ", AT))}${item("snr", "SNR")}${item("lam", sub("λ", AT))}${item("beta", sub("β", AT))}${item("nfe", "nfe")}${item("alpha_bar_T", "<var>ᾱ<sub>T</sub></var>")}${item("snr_T", "SNR<sub><var>T</var></sub>")}<span><span data-text="series_name"></span> <b data-number="series"></b></span>
     <span data-text="note"></span>
   </div>
   <div class="lab-metrics"></div>
@@ -229,7 +229,7 @@ function paint(t) {
   splat(pixels, xy, run.header.n, shows("trails") ? tint.dimmed : tint.particles, run.colours);
   ctx.putImageData(image, -pad, -pad);
   const {kx, bx, ky, by, ratio} = view;
-  ctx.lineWidth = ratio;
+  ctx.lineWidth = 1.5 * ratio;
   for (const i of trails()) {
     const points = run.trail(i, t, line);
     ctx.strokeStyle = lab.palette[run.colours[i]];
@@ -275,7 +275,7 @@ const columns = points => ({x: points.filter((_, i) => i % 2 === 0), y: points.f
 const markers = (name, points, marker) => ({type: "scatter", mode: "markers", name: say(name), ...columns(points), showlegend: false,
   hovertemplate: "%{x:.3f}, %{y:.3f}<extra>%{fullData.name} %{pointNumber}</extra>", marker: {size: 2 * radius, ...marker}});
 const lines = i => ({type: "scatter", mode: "lines", ...columns(line.slice(0, 2 * run.trail(i, drawn, line))), showlegend: false,
-  hoverinfo: "skip", line: {width: 1, color: lab.palette[run.colours[i]]}});
+  hoverinfo: "skip", line: {width: 1.5, color: lab.palette[run.colours[i]]}});
 
 function traces() {
   const {n} = run.header, all = [];
@@ -369,7 +369,7 @@ function readNumbers(shown) {
 function readHeader() {
   const {title, badge: kind, metrics: rows = [], series} = run.header;
   text.series.parentElement.hidden = !series;
-  if (series) put(text.series.previousElementSibling, say(series.name));
+  if (series) put(text.series_name, say(series.name));
   put(text.title, title.map(key => say(key)).join(" · "));
   badge.hidden = !kind;
   badge.className = `lab-badge ${kind}`;
@@ -439,7 +439,9 @@ async function fetchRun(cache = "default") {
     });
   } catch (error) {
     if (error.name === "AbortError") return;
-    fail(error instanceof TypeError ? say("network") : error.message, true);
+    if (!(error instanceof TypeError)) throw error;   // what fetch and lab.read say when the network fails
+    console.warn(error);
+    fail(say("network"), true);
   } finally {
     if (mine === request) {
       request = null;
@@ -498,7 +500,7 @@ function stop() {
 // ---- the address: what is on show is a link
 
 function writeAddress() {
-  if (!bar || !value.link || !visible(element)) return;
+  if (!bar || !run || !value.link || !visible(element)) return;
   const now = new URLSearchParams(location.search), link = new URLSearchParams(value.link);
   for (const key of ["mode", "__theme"]) if (now.has(key)) link.set(key, now.get(key));
   if (!clock.playing) link.set("t", Math.round(clock.t));

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,8 +16,9 @@ class LamEmbedding(nn.Module):
 
     def __init__(self, features: int = 32):
         super().__init__()
-        periods = torch.logspace(0, 1.5, features // 2)  # from 1 to about 30, twice the range of lam
-        self.register_buffer("frequencies", 2 * torch.pi / periods, persistent=False)
+        periods = [10 ** (1.5 * i / (features // 2 - 1)) for i in range(features // 2)]  # 1 to 30, twice the range of lam
+        frequencies = torch.tensor([math.tau / period for period in periods])
+        self.register_buffer("frequencies", frequencies, persistent=False)
 
     def forward(self, lam: Tensor) -> Tensor:
         phase = lam.clamp(*LAM_RANGE)[..., None] * self.frequencies

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from ddpm_ui.i18n import i18n
-from ddpm_ui.recipe import Recipe
+from ddpm_ui.recipe import FILM, Recipe
 
 STEPS = {"beta_min": 1e-5, "beta_max": 1e-4, "eta": 0.05}
 TYPED = ("seed", "n")  # numbers that a person types rather than drags
@@ -32,7 +32,7 @@ def control(recipe: type[Recipe], name: str, **settings) -> Component:
     if isinstance(field.default, bool):
         return gr.Checkbox(**common)
     if isinstance(field.default, tuple):
-        return gr.Textbox(**common | {"value": ", ".join(map(str, field.default))})
+        return gr.Textbox(placeholder=", ".join(map(str, FILM)), **common | {"value": ""})
     step = STEPS.get(name, 1)
     if name in TYPED:
         return gr.Number(step=step, **common)

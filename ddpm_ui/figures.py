@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,14 +15,13 @@ from ddpm_ui.trajectories import VIEW, Trajectory
 # One meaning, one colour, everywhere (Okabe & Ito 2008, safe for colour-blind eyes).
 COLOURS = {"data": "#0072B2", "noise": "#767676", "learned": "#D55E00", "exact": "#009E73", "error": "#CC79A7"}
 # Place in the data: 256 steps, both ends dark or light enough for a white and for a black wall.
-PALETTE = sample_colorscale("Plasma", np.linspace(0.08, 0.86, 256), colortype="rgb")
+PALETTE = sample_colorscale("Plasma", np.linspace(0.15, 0.86, 256), colortype="rgb")
 PALETTE = ["#" + "".join(f"{int(v):02x}" for v in colour[4:-1].split(",")) for colour in PALETTE]
 
 
-def filmstrip(trajectory: Trajectory, times: Iterable[int], *, most: int | None = None) -> go.Figure:
+def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None = None) -> go.Figure:
     """The cloud at chosen times, data left and noise right, one scatter each; at most the first `most` particles."""
     T, n = trajectory.header["T"], min(trajectory.header["n"], most or trajectory.header["n"])
-    times = sorted({min(t, T) for t in times})
     figure = make_subplots(1, len(times), subplot_titles=[f"t = {t}" for t in times], horizontal_spacing=0.01)
     colour = [PALETTE[c] for c in trajectory.colours[:n]]
     for column, t in enumerate(times, start=1):

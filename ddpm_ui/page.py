@@ -13,7 +13,7 @@ from ddpm_ui import figures, routes
 from ddpm_ui.controls import QUIET
 from ddpm_ui.header import Header
 from ddpm_ui.i18n import ASSETS, STRINGS, i18n
-from ddpm_ui.recipe import FILM, Forward, Recipe, RecipeError, Reverse
+from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times
 from ddpm_ui.tabs import forward, reverse
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory
 
@@ -43,18 +43,19 @@ def build() -> gr.Blocks:
 def _film(tab: str, recipe: Callable[[], Recipe], film: str) -> dict:
     try:
         made = recipe()
-        times = Forward(film=film).film
+        chosen = Forward.of({"film": film}).film
     except RecipeError as error:
         raise gr.Error(str(error), print_exception=False) from None
-    return json.loads(figures.filmstrip(Trajectory.decode(TRAJECTORIES[tab](made)), times).to_json())
+    trajectory = Trajectory.decode(TRAJECTORIES[tab](made))
+    return json.loads(figures.filmstrip(trajectory, film_times(trajectory.header["T"], chosen)).to_json())
 
 
 def forward_api(
     data: str = Forward.data, schedule: str = Forward.schedule, T: int = Forward.T, beta_min: float = Forward.beta_min,
     beta_max: float = Forward.beta_max, rescale: bool = False, n: int = Forward.n, seed: int = Forward.seed,
-    film: str = ", ".join(map(str, FILM)),
+    film: str = "",
 ) -> dict:  # fmt: skip
-    """Forward noising as a Plotly figure: one scatter for each time in `film`."""
+    """Forward noising as a Plotly figure: one scatter for each time in `film`, by default 0, 29, 59, 99, 299, 999 of 1000."""
     return _film("forward", lambda: Forward(data, schedule, T, beta_min, beta_max, rescale, n, seed), film)
 
 
@@ -62,7 +63,7 @@ def reverse_api(
     data: str = Reverse.data, schedule: str = Reverse.schedule, T: int = Reverse.T, beta_min: float = Reverse.beta_min,
     beta_max: float = Reverse.beta_max, rescale: bool = False, n: int = Reverse.n, seed: int = Reverse.seed,
     denoiser: str = Reverse.denoiser, sampler: str = Reverse.sampler, variance: str = Reverse.variance,
-    eta: float = Reverse.eta, steps: int = Reverse.steps, film: str = ", ".join(map(str, FILM)),
+    eta: float = Reverse.eta, steps: int = Reverse.steps, film: str = "",
 ) -> dict:  # fmt: skip
     """The sampler's walk from noise to data as a Plotly figure: one scatter for each stage in `film`, data left."""
     fields = (data, schedule, T, beta_min, beta_max, rescale, n, seed, denoiser, sampler, variance, eta, steps)
@@ -83,7 +84,7 @@ def launch_options() -> dict:
         head=head(),
         i18n=i18n,
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-        footer_links=["api", "settings"],
+        footer_links=[],
         run_history=False,
         ssr_mode=False,
         state_session_capacity=1000,

@@ -43,8 +43,8 @@ def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
         return str(value).lower() in ("1", "true")
     if kind is tuple:
         parts = value.replace(",", " ").split() if isinstance(value, str) else value
-        if not 1 <= len(parts) <= rule["most"]:
-            raise RecipeError(f"{name} must hold 1 to {rule['most']} whole numbers; got {len(parts)}")
+        if len(parts) > rule["most"]:
+            raise RecipeError(f"{name} must hold at most {rule['most']} whole numbers; got {len(parts)}")
         return tuple(sorted({_parsed(name, int, part, rule) for part in parts}))
     try:
         result = float(value)
@@ -106,7 +106,14 @@ class Recipe:
         return SCHEDULES[self.schedule](self.T)
 
 
-FILM = (0, 29, 59, 99, 299, 999)
+
+
+FILM = (0, 29, 59, 99, 299, 999)  # thousandths of the way to noise; of T = 1000, the times themselves
+
+
+def film_times(T: int, chosen: tuple[int, ...] = ()) -> list[int]:
+    """The times of a film strip, ascending: those that were chosen, as far as T reaches, or FILM."""
+    return sorted({min(t, T) for t in chosen} or {round(t * T / 1000) for t in FILM})
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ class Forward(Recipe):
     tab = "forward"
 
     chain: bool = False  # show the chain beside the closed form
-    film: tuple = dataclasses.field(default=FILM, metadata={"low": 0, "high": 2000, "most": 8})
+    film: tuple = dataclasses.field(default=(), metadata={"low": 0, "high": 2000, "most": 8})  # empty: FILM
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ddpm_ui import figures
-from ddpm_ui.recipe import RECIPES, Forward, RecipeError
+from ddpm_ui.recipe import RECIPES, Forward, RecipeError, film_times
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory, json_chunk
 
 log = logging.getLogger(__name__)
@@ -157,8 +157,9 @@ async def film(request: Request) -> Response:
     chunks = [chunk async for chunk in broadcast(tab, recipe).read()]
 
     def draw() -> str:
-        times = recipe.film if isinstance(recipe, Forward) else Forward.film
-        return figures.filmstrip(Trajectory.decode(chunks), times, most=FILM_PARTICLES).to_json()
+        trajectory = Trajectory.decode(chunks)
+        times = film_times(trajectory.header["T"], getattr(recipe, "film", ()))
+        return figures.filmstrip(trajectory, times, most=FILM_PARTICLES).to_json()
 
     return Response(await run_in_threadpool(draw), media_type="application/json", headers=FRESH)
 

@@ -39,7 +39,7 @@ from ddpm_core import (
 )
 from ddpm_core import device as devices
 from ddpm_core.metrics import moment_deviation
-from ddpm_ui.recipe import Forward, Recipe, Reverse
+from ddpm_ui.recipe import Forward, Recipe, Reverse, film_times
 
 JSON, COLOURS, CLOUD, PAIR, FRAME = range(5)
 RANGE = 8.0  # standard deviations of the data; farther out, points stick to the edge
@@ -84,10 +84,10 @@ def destination_colours(data: str, seed: int, n: int) -> bytes:
     return _colours(mixture.component_of(last.x), mixture)
 
 
-def _stored(T: int, film: Iterable[int] = ()) -> list[int]:
-    """The times that are sent: evenly spread, both ends among them, and those that somebody asked for; ascending."""
+def _stored(T: int, film: tuple[int, ...] = ()) -> list[int]:
+    """The times that are sent: evenly spread, both ends among them, and those of the film strip; ascending."""
     even = np.linspace(0, T, min(T, STORED) + 1).round().astype(int)
-    return sorted({*even.tolist(), *(min(t, T) for t in film)})
+    return sorted({*even.tolist(), *film_times(T, film)})
 
 
 def _header(recipe: Recipe, schedule: Schedule, *, part: str, **more) -> bytes:
@@ -135,7 +135,7 @@ def reverse(recipe: Reverse) -> Iterator[bytes]:
     noise = ParticleNoise(recipe.seed, recipe.n, device=device)
     truth = mixture.sample(recipe.n, generator=torch.Generator().manual_seed(recipe.seed))
     cloud = truth[:CLOUD_SIZE]
-    stored = _stored(schedule.T, Forward.film)
+    stored = _stored(schedule.T)
     yield _header(
         recipe, schedule, mode="frames", direction="reverse", badge=denoiser.badge, layers=["x", "x0"], times=stored[::-1],
         data=len(cloud), device=devices.describe(device), part=f"choice_{recipe.sampler}",

@@ -31,7 +31,7 @@ def stage_value(kind: str, recipe: Recipe, view: Mapping[str, str], *, play: boo
 
 def note(message: str) -> dict:
     """A plain sentence above the picture, or nothing."""
-    return gr.update(value=f'<div role="status">{html.escape(message)}</div>' if message else "", visible=bool(message))
+    return gr.update(value=f'<div class="lab-note" role="status">{html.escape(message)}</div>' if message else "", visible=bool(message))
 
 
 @dataclasses.dataclass

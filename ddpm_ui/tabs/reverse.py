@@ -37,9 +37,9 @@ def next_seed(recipe: Reverse) -> Reverse:
 def build() -> Exhibit:
     with gr.Row(elem_classes="lab-row"):
         with gr.Column(elem_classes="lab-picture"):
-            message = gr.HTML(visible=False, elem_classes="lab-note", elem_id="reverse-note", apply_default_css=False)
+            message = gr.HTML(visible=False, elem_id="reverse-note", apply_default_css=False)
             stage = Stage(name="reverse", clock="reverse")
-            film = Chart(name="reverse-film", height=230)
+            film = Chart(name="reverse-film", height=190, elem_classes="lab-film")
         with gr.Column(elem_classes="lab-controls"):
             run = gr.Button(i18n("run"), variant="primary", elem_id="reverse-run")
             controls = {name: control(Reverse, name) for name in ("data", "denoiser", "sampler")}

@@ -17,7 +17,7 @@ def extremes(field):
     if isinstance(field.default, bool):
         return (False, True)
     if isinstance(field.default, tuple):
-        return (field.default, (0,), (1, 2, 3))
+        return ((), (0,), (1, 2, 3))
     return (rule["low"], field.default, rule["high"])
 
 
@@ -40,8 +40,9 @@ def test_every_field_survives_the_query_string(kind, field):
 @pytest.mark.parametrize(("kind", "field"), FIELDS, ids=IDS)
 def test_values_outside_are_refused_with_the_fields_name(kind, field):
     rule = field.metadata
-    bad = ["", "nan", "inf", "1e999", "<script>"] if "low" in rule else ["nonsense", "\x00"]
+    bad = ["nan", "inf", "1e999", "<script>"] if "low" in rule else ["nonsense", "\x00"]
     if "low" in rule:
+        bad += [""] if not isinstance(field.default, tuple) else []  # an empty film strip is the usual one
         bad += [str(rule["low"] - 1), str(rule["high"] + 1), "1" * 400]
     for value in bad:
         with pytest.raises(RecipeError, match=rf"^{field.name} must"):

@@ -65,9 +65,9 @@ def test_a_particle_does_not_change_when_others_join(kind):
 
 
 def test_both_ends_and_the_asked_times_are_stored():
-    recipe = Forward(T=1000, n=10, film=(0, 29, 59, 99, 299, 999))
+    recipe = Forward(T=1000, n=10, film=(0, 17, 1000, 1999))
     times = set(decoded("chain", recipe).frames)
-    assert {0, 29, 59, 99, 299, 999, 1000} <= times
+    assert {0, 17, 1000} <= times
     assert len(times) < 100  # the eye needs no more, and two hundred students share one Wi-Fi
 
 
