@@ -4,7 +4,12 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # the only two calls that the server would make to the outside
 
+import torch
+
 from ddpm_ui.page import build, launch_options
+
+# A core for each trajectory: tensors this small gain nothing from a second thread, a second person everything.
+torch.set_num_threads(1)
 
 demo = build()
 

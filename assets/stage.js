@@ -623,7 +623,7 @@ lab.stages[id] = {
   clock, gd, element,
   get header() { return run?.header; },
   get painted() { return painted; },
-  get idle() { return !request && !restTimer && rested; },
+  get idle() { return !request && !restTimer && rested && drawn === run?.reachable(clock.t); },
   positions: t => run.positions(t, new Float32Array(2 * run.header.n)),
 };
 load();

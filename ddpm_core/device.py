@@ -29,10 +29,9 @@ def pick() -> torch.device:
 
 
 def describe(device: torch.device) -> str:
-    """What a person would call it: "CPU (8 threads)", "CUDA (NVIDIA H100)", "MPS"."""
-    if device.type == "cuda":
-        return f"CUDA ({torch.cuda.get_device_name(device)})"
-    return f"CPU ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type.upper()
+    """What a person would call it: "CPU", "MPS", "CUDA (NVIDIA H100)"."""
+    name = device.type.upper()
+    return f"{name} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else name
 
 
 def walk(

@@ -25,9 +25,9 @@ def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None 
     figure = make_subplots(1, len(times), subplot_titles=[f"t = {t}" for t in times], horizontal_spacing=0.01)
     colour = [PALETTE[c] for c in trajectory.colours[:n]]
     for column, t in enumerate(times, start=1):
-        x = trajectory.at(t)[:n]
+        x, y = trajectory.at(t)[:n].round(4).T.tolist()  # plain numbers: any client can read them
         marker = {"size": 3 if n > 300 else 5, "color": colour}
-        figure.add_scatter(x=x[:, 0], y=x[:, 1], mode="markers", marker=marker, name=f"t = {t}", row=1, col=column)
+        figure.add_scatter(x=x, y=y, mode="markers", marker=marker, name=f"t = {t}", row=1, col=column)
     figure.update_xaxes(range=[-VIEW, VIEW], showticklabels=False, constrain="domain", zeroline=False)
     figure.update_yaxes(range=[-VIEW, VIEW], showticklabels=False, constrain="domain", zeroline=False)
     for column in range(1, len(times) + 1):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
@@ -27,7 +28,7 @@ from ddpm_ui.trajectories import TRAJECTORIES, Trajectory, json_chunk
 log = logging.getLogger(__name__)
 
 MAX_CACHED_BYTES = 256_000_000
-MAX_COMPUTING = 2  # trajectories at once; the others wait and see their place
+MAX_COMPUTING = os.cpu_count() or 1  # trajectories at once, a core each; the others wait and see their place
 FILM_PARTICLES = 500
 FRESH = {"Cache-Control": "public, max-age=600"}
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}

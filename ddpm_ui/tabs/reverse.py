@@ -38,7 +38,7 @@ def build() -> Exhibit:
     with gr.Row(elem_classes="lab-row"):
         with gr.Column(elem_classes="lab-picture"):
             message = gr.HTML(visible=False, elem_id="reverse-note", apply_default_css=False)
-            stage = Stage(name="reverse", clock="reverse")
+            stage = Stage(name="reverse", clock="reverse", elem_id="reverse-stage")
             film = Chart(name="reverse-film", height=190, elem_classes="lab-film")
         with gr.Column(elem_classes="lab-controls"):
             run = gr.Button(i18n("run"), variant="primary", elem_id="reverse-run")
@@ -47,7 +47,7 @@ def build() -> Exhibit:
                 controls["variance"] = control(Reverse, "variance")
                 controls["eta"] = control(Reverse, "eta", visible=False)
             controls["steps"] = control(Reverse, "steps")
-            with gr.Accordion(i18n("more"), open=False):
+            with gr.Accordion(i18n("more"), open=False, elem_id="reverse-more"):
                 rest = ("schedule", "T", "beta_min", "beta_max", "rescale", "n", "seed")
                 controls |= {name: control(Reverse, name) for name in rest}
             gr.HTML(f'<p class="lab-device">{device.describe(device.pick())}</p>', apply_default_css=False)

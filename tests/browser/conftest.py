@@ -1,0 +1,104 @@
+"""A real Chromium. These tests fail, they do not skip, where no browser can be had."""
+
+import re
+import shutil
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+)
+DESKTOP = {"width": 1366, "height": 768}
+
+
+@pytest.fixture(scope="session")
+def browser():
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright:  # without a browser on the PATH, Playwright's own
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+class Lab:
+    """One person in front of the page: hands on its controls, eyes on its picture."""
+
+    def __init__(self, page: Page, address: str):
+        self.page, self.address = page, address
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+
+    def open(self, query: str = "", *, stage: str | None = "forward") -> "Lab":
+        self.page.goto(f"{self.address}/{query}")
+        if stage:
+            self.page.wait_for_function("name => window.lab?.stages[name]?.painted > 0", arg=stage)
+        return self
+
+    def stage(self, name: str, expression: str):
+        """The value of a JavaScript expression of `s`, the stage of that name."""
+        return self.page.evaluate(f"name => {{ const s = lab.stages[name]; return {expression}; }}", name)
+
+    def until(self, name: str, condition: str, timeout: float = 60_000) -> None:
+        script = f"name => {{ const s = window.lab?.stages[name]; return s && ({condition}); }}"
+        self.page.wait_for_function(script, arg=name, timeout=timeout)
+
+    def finished(self, name: str = "reverse") -> None:
+        """The stream has ended and the picture rests."""
+        self.until(name, "s.header?.done")
+        self.stage(name, "s.clock.pause()")
+        self.until(name, "s.idle")
+
+    def positions(self, name: str, t: int | None = None) -> list[float]:
+        return self.stage(name, f"Array.from(s.positions({'s.clock.t' if t is None else t}))")
+
+    def pause(self, name: str = "forward") -> None:
+        if self.stage(name, "s.clock.playing"):
+            self.page.locator(f"#{name}-stage [data-do=toggle]").click()
+        self.until(name, "s.idle")
+
+    def changed(self, name: str, act, condition: str = "true") -> None:
+        """Do something to the recipe and wait until the stage shows another stream."""
+        before = self.stage(name, "(s.before = s.header, 0)")
+        assert before == 0
+        act()
+        self.until(name, f"s.header !== s.before && s.header.done && ({condition})")
+
+    def number(self, control: str, value) -> None:
+        field = self.page.locator(f"#{control} input[type=number]").first
+        field.fill(str(value))
+        field.press("Enter")
+        field.blur()
+
+    def choose(self, control: str, option: str) -> None:
+        self.page.locator(f"#{control} input").click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
+    def check(self, control: str) -> None:
+        self.page.locator(f"#{control} input[type=checkbox]").click()
+
+    def more(self, tab: str) -> None:
+        """Unfold the controls that are needed less often."""
+        self.page.locator(f"#{tab}-more button").first.click()
+
+
+@pytest.fixture
+def visit(browser: Browser, server: str):
+    """visit(query) opens the page as a new person; nothing may leave the machine, nothing may fail in the page."""
+    people = []
+
+    def arrive(query: str = "", *, stage: str | None = "forward", **context) -> Lab:
+        context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US"} | context)
+        context.set_default_timeout(60_000)
+        people.append(Lab(context.new_page(), server))
+        return people[-1].open(query, stage=stage)
+
+    yield arrive
+    for lab in people:
+        lab.page.context.close()
+        outside = [url for url in lab.requests if not re.match(rf"({re.escape(server)}/|data:|blob:)", url)]
+        assert not outside, f"the page asked the outside world for {outside}"
+        assert not lab.errors

@@ -1,0 +1,197 @@
+"""The Forward tab, pressed and looked at in a real browser."""
+
+import math
+
+import pytest
+
+
+def test_it_opens_already_moving(visit):
+    lab = visit()
+    first = lab.stage("forward", "s.clock.t")
+    lab.until("forward", f"s.clock.playing && Math.abs(s.clock.t - {first}) > 5")
+
+
+def test_scrubbing_and_playing_ask_the_server_nothing(visit):
+    lab = visit("?t=500")
+    lab.until("forward", "s.idle")
+    lab.page.wait_for_load_state("networkidle")
+    asked, painted = len(lab.requests), lab.stage("forward", "s.painted")
+    slider = lab.page.locator("#forward-stage .lab-range")
+    box = slider.bounding_box()
+    lab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    lab.page.mouse.down()
+    for share in (0.1, 0.3, 0.9, 0.6):
+        lab.page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2, steps=5)
+    lab.page.mouse.up()
+    assert abs(lab.stage("forward", "s.clock.t") - 600) < 30
+    lab.page.locator("#forward-stage [data-do=toggle]").click()
+    lab.until("forward", f"s.painted > {painted + 30}")
+    lab.pause()
+    assert lab.requests[asked:] == []
+
+
+def test_data_is_left_and_noise_is_right(visit):
+    """At the left end the cloud is the data; at the right end its covariance is the identity, its colours are mixed."""
+    lab = visit("?t=0")
+    ends = lab.page.locator("#forward-stage .lab-end").all_text_contents()
+    assert ends == ["data", "noise"]
+    clean, noise = lab.positions("forward", 0), lab.positions("forward", 1000)
+    radius = [math.hypot(*clean[i : i + 2]) for i in range(0, len(clean), 2)]
+    assert min(radius) > 0.3  # the roll has a hole in the middle, noise has not
+    assert min(math.hypot(*noise[i : i + 2]) for i in range(0, len(noise), 2)) < 0.1
+
+
+def test_keyboard(visit):
+    lab = visit("?t=500")
+    lab.until("forward", "s.idle")
+    press = lab.page.keyboard.press
+    for key, t in [("ArrowRight", 501), ("Shift+ArrowLeft", 491), ("Home", 0), ("End", 1000)]:
+        press(key)
+        lab.until("forward", f"s.clock.t === {t}")
+    press("Space")
+    lab.until("forward", "s.clock.playing")
+    press("Space")
+    lab.until("forward", "!s.clock.playing")
+
+
+CONTROLS = {
+    "data": (lambda lab: lab.choose("forward-data", "Two moons"), "s.header.title[0] === 'choice_two_moons'"),
+    "schedule": (lambda lab: lab.choose("forward-schedule", "Cosine"), "s.header.alpha[1000] < 1e-4"),
+    "T": (lambda lab: lab.number("forward-T", 60), "s.header.T === 60"),
+    "beta_min": (lambda lab: lab.number("forward-beta_min", 0.01), "Math.abs(s.header.sigma[1] - .1) < 1e-6"),
+    "beta_max": (lambda lab: lab.number("forward-beta_max", 0.04), "s.header.alpha[1000] < 1e-4"),
+    "rescale": (lambda lab: lab.check("forward-rescale"), "Math.abs(s.header.sigma[1] - Math.sqrt(.001)) < 1e-6"),
+    "n": (lambda lab: (lab.more("forward"), lab.number("forward-n", 77)), "s.header.n === 77"),
+    "seed": (lambda lab: (lab.more("forward"), lab.number("forward-seed", 5)), "true"),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_every_control_changes_what_it_says(visit, control):
+    act, condition = CONTROLS[control]
+    lab = visit("?t=30&T=100" if control == "rescale" else "?t=300")
+    before, link = lab.positions("forward"), lab.page.url
+    lab.changed("forward", lambda: act(lab), condition)
+    assert lab.positions("forward") != before
+    lab.until("forward", "s.idle")
+    lab.page.wait_for_function("link => location.href !== link && location.search.includes('t=')", arg=link)
+    assert f"{control}=" in lab.page.url
+
+
+def test_more_particles_leave_the_others_alone(visit):
+    lab = visit("?t=300&n=500")
+    before = lab.positions("forward")
+    lab.more("forward")
+    lab.changed("forward", lambda: lab.number("forward-n", 900), "s.header.n === 900")
+    assert lab.positions("forward")[: len(before)] == before
+
+
+def test_x_T_that_is_not_noise_is_said_and_mended_by_one_click(visit):
+    lab = visit("?t=50&T=50")
+    note = lab.page.locator("#forward-note")
+    assert "alpha_bar_T = 0.603" in note.inner_text()
+    assert "terminal SNR = 1.52" in note.inner_text()
+    lab.changed("forward", lambda: lab.page.locator("#forward-fix").click(), "s.header.alpha[50] < .05")
+    assert lab.page.locator("#forward-rescale input").is_checked()
+    note.wait_for(state="hidden")
+    lab.page.locator("#forward-fix").wait_for(state="hidden")
+
+
+def test_readouts_follow_t(visit):
+    """x_t = a x_0 + b eps is printed with the numbers of this t; alpha_bar_T and the terminal SNR stand beside it."""
+    lab = visit("?t=0")
+    lab.until("forward", "s.idle")
+    lab.page.keyboard.press("End")
+    lab.until("forward", "s.idle && s.clock.t === 1000")
+    alpha, sigma = lab.stage("forward", "[s.header.alpha[1000], s.header.sigma[1000]]")
+    formula = lab.page.locator("#forward-stage .lab-formula b").all_inner_texts()
+    assert [float(x) for x in formula] == [round(alpha, 3), round(sigma, 3)]
+    read = lambda key: lab.page.locator(f"#forward-stage [data-number={key}]").inner_text()  # noqa: E731
+    assert float(read("alpha_bar").replace("−", "-")) == pytest.approx(alpha**2, rel=0.05)
+    assert read("alpha_bar") == read("alpha_bar_T")
+    assert float(read("snr_T").replace("−", "-")) == pytest.approx((alpha / sigma) ** 2, rel=0.05)
+
+
+def test_chain_beside_closed_form(visit):
+    """Two stages, one time, and a number in standard errors that says that they agree."""
+    lab = visit("?t=200&T=400")
+    lab.more("forward")
+    lab.check("forward-chain")
+    lab.until("chain", "s.header?.done && s.painted > 0")
+    lab.until("chain", "s.idle")
+    assert lab.stage("chain", "s.clock") == lab.stage("forward", "s.clock")
+    chain, jump = lab.positions("chain", 400), lab.positions("forward", 400)
+    assert chain != jump  # other noise
+    assert lab.positions("chain", 0) == pytest.approx(lab.positions("forward", 0), abs=1e-3)  # same data
+    deviation = lab.page.locator("#chain-stage [data-number=series]")
+    values = set()
+    for key, t in [("Home", 0), ("End", 400)]:
+        lab.page.keyboard.press(key)
+        lab.until("chain", f"s.clock.t === {t} && s.idle")
+        values.add(float(deviation.inner_text()))
+    assert 0.0 in values
+    assert 0 < max(values) < 5
+
+
+def test_film_strip_shows_the_chosen_times(visit):
+    lab = visit("?t=0")
+    titles = "Array.from(document.querySelectorAll('#forward-film .annotation-text'), node => node.textContent)"
+    lab.page.wait_for_function(f"{titles}.length === 6")
+    assert lab.page.evaluate(titles) == [f"t = {t}" for t in (0, 29, 59, 99, 299, 999)]
+    data = lab.page.evaluate("lab.charts['forward-film'].gd.data.map(trace => [trace.type, trace.x.length])")
+    assert data == [["scatter", 500]] * 6
+    lab.more("forward")
+    field = lab.page.locator("#forward-film_times input, #forward-film_times textarea")
+    field.fill("0, 500, 1000")
+    lab.page.wait_for_function(f"{titles}.length === 3")
+    assert lab.page.evaluate(titles) == ["t = 0", "t = 500", "t = 1000"]
+
+
+def test_curves_have_a_cursor_at_t_and_set_it(visit):
+    lab = visit("?t=250")
+    lab.page.wait_for_function("lab.charts['forward-curves']?.gd.data?.length === 5")
+    cursor = lab.page.locator("#forward-curves .lab-cursor")
+    at = cursor.bounding_box()["x"]
+    lab.page.keyboard.press("End")
+    lab.until("forward", "s.clock.t === 1000")
+    lab.page.wait_for_function("x => document.querySelector('#forward-curves .lab-cursor').getBoundingClientRect().x > x + 100", arg=at)
+    plot = lab.page.locator("#forward-curves .nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    lab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    lab.until("forward", "Math.abs(s.clock.t - 500) < 5")
+
+
+def test_at_rest_the_picture_is_a_real_plotly_scatter(visit):
+    lab = visit("?t=123&n=300")
+    lab.until("forward", "s.idle")
+    trace = lab.stage("forward", "(t => ({type: t.type, x: Array.from(t.x), y: Array.from(t.y)}))(s.gd.data.at(-1))")
+    shown = lab.positions("forward")
+    assert trace["type"] == "scatter"
+    assert trace["x"] == shown[::2]
+    assert trace["y"] == shown[1::2]
+
+
+def test_zoom_survives_a_new_recipe(visit):
+    lab = visit("?t=300")
+    lab.until("forward", "s.idle")
+    box = lab.page.locator("#forward-stage .nsewdrag").first.bounding_box()
+    lab.page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
+    lab.page.mouse.down()
+    lab.page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.6, steps=5)
+    lab.page.mouse.up()
+    lab.until("forward", "s.gd.layout.xaxis.range[1] < 3")
+    zoomed = lab.stage("forward", "s.gd.layout.xaxis.range")
+    lab.changed("forward", lambda: lab.number("forward-beta_max", 0.03))
+    lab.until("forward", "s.idle")
+    assert lab.stage("forward", "s.gd.layout.xaxis.range") == zoomed
+
+
+def test_clicking_a_particle_follows_it(visit):
+    lab = visit("?t=300&n=50")
+    lab.until("forward", "s.idle")
+    x, y = lab.positions("forward")[:2]
+    place = lab.stage("forward", f"(({{xaxis, yaxis}}, box) => [box.x + xaxis._offset + xaxis.d2p({x}), box.y + yaxis._offset + yaxis.d2p({y})])(s.gd._fullLayout, s.gd.getBoundingClientRect())")  # fmt: skip
+    lab.page.mouse.click(*place)
+    lab.page.locator("#forward-stage .lab-ring").wait_for(state="visible")
+    assert "particle" in lab.page.locator("#forward-stage [data-text=note]").inner_text()

@@ -1,0 +1,147 @@
+"""What holds for the whole page: links, bad links, other people, looks, languages, phones."""
+
+import re
+
+import pytest
+
+LINKS = {
+    "forward": "?tab=forward&data=checkerboard&schedule=cosine&T=120&seed=3&n=700&t=40",
+    "reverse": "?tab=reverse&data=two_moons&sampler=ddim&steps=25&n=700&eta=0.5&t=10",
+}
+
+
+@pytest.mark.parametrize("tab", LINKS)
+def test_a_link_reopens_the_same_picture_bit_for_bit(visit, tab):
+    first = visit(LINKS[tab], stage=tab)
+    first.until(tab, "s.header.done && s.idle")
+    second = visit(first.page.url.removeprefix(first.address + "/"), stage=tab)
+    second.until(tab, "s.header.done && s.idle")
+    assert second.stage(tab, "s.clock.t") == first.stage(tab, "s.clock.t") == int(re.search(r"&t=(\d+)", LINKS[tab])[1])
+    assert second.positions(tab) == first.positions(tab)
+    pixels = "Array.from(s.element.querySelector('canvas').getContext('2d').getImageData(0, 0, 9999, 9999).data).join()"
+    assert second.stage(tab, pixels) == first.stage(tab, pixels)
+    assert second.page.url == first.page.url
+
+
+def test_controls_show_what_a_link_says(visit):
+    lab = visit(LINKS["reverse"], stage="reverse")
+    assert lab.page.locator("#reverse-data input").input_value() == "Two moons"
+    assert lab.page.locator("#reverse-steps input[type=number]").input_value() == "25"
+    assert lab.page.locator("#reverse-eta input[type=number]").input_value() == "0.5"
+
+
+BAD = {
+    "T=0": "T must be a whole number between 1 and 2000",
+    "T=nan": "T must be a whole number",
+    "beta_min=0.05&beta_max=0.01": "beta_min must not exceed beta_max",
+    "n=1000000000": "n must be a whole number between 1 and 10000",
+    "data=%3Cimg+src=x+onerror=alert(1)%3E": "data must be one of swiss_roll",
+    "tab=reverse&sampler=magic": "sampler must be one of ddpm, ddim, euler",
+    "seed=-1": "seed must be a whole number between 0 and",
+    "rescale=maybe": "rescale must be 0 or 1",
+    "film=1,2,x": "film must be a whole number",
+    "t=99999999999999": None,
+    "tab=nowhere": None,
+    "layers=a,b": None,
+}
+
+
+@pytest.mark.parametrize("query", BAD)
+def test_a_bad_link_is_answered_by_a_sentence_and_a_picture(visit, query):
+    tab = "reverse" if "tab=reverse" in query else "forward"
+    lab = visit(f"?{query}", stage=tab)
+    if BAD[query]:
+        assert BAD[query] in lab.page.locator(f"#{tab}-note").inner_text()
+    else:
+        assert lab.page.locator(f"#{tab}-note").count() == 0 or lab.page.locator(f"#{tab}-note").is_hidden()
+
+
+def test_a_bad_number_in_a_control_is_named_and_the_old_picture_stays(visit):
+    lab = visit("?t=100")
+    lab.until("forward", "s.idle")
+    before = lab.positions("forward")
+    lab.more("forward")
+    lab.number("forward-n", 10**9)
+    note = lab.page.locator("#forward-note")
+    note.wait_for(state="visible")
+    assert "n must be a whole number between 1 and 10000" in note.inner_text()
+    assert lab.positions("forward") == before
+    lab.changed("forward", lambda: lab.number("forward-n", 100), "s.header.n === 100")
+    note.wait_for(state="hidden")
+
+
+def test_two_people_do_not_disturb_each_other(visit):
+    one, two = visit("?t=100&n=300"), visit("?t=100&n=300")
+    for lab in (one, two):
+        lab.until("forward", "s.idle")
+    before = two.positions("forward")
+    one.changed("forward", lambda: one.number("forward-beta_max", 0.3))
+    two.page.locator("#forward-schedule").wait_for()
+    assert two.positions("forward") == before
+    assert two.page.locator("#forward-beta_max input[type=number]").input_value() == "0.02"
+    assert one.positions("forward") != before
+
+
+def test_tabs_keep_their_own_state_and_address(visit):
+    lab = visit("?t=100&T=300")
+    lab.until("forward", "s.idle")
+    lab.page.get_by_role("tab", name="Reverse").click()
+    lab.until("reverse", "s.painted > 0")
+    lab.finished()
+    lab.page.wait_for_function("location.search.includes('tab=reverse')")
+    lab.page.get_by_role("tab", name="Forward").click()
+    lab.page.wait_for_function("location.search.includes('tab=forward')")
+    assert lab.stage("forward", "s.header.T") == 300
+
+
+@pytest.mark.parametrize("look", ["dark", "projector"])
+def test_looks_change_the_page_and_the_link(visit, look):
+    lab = visit("?t=100")
+    lab.until("forward", "s.idle")
+    style = "s => [getComputedStyle(document.body).getPropertyValue('--lab-ink'), getComputedStyle(document.body).getPropertyValue('--lab-size')]"
+    before = lab.page.evaluate(style)
+    lab.page.locator(f"[data-look={look}]").click()
+    assert lab.page.evaluate(style) != before
+    again = visit(lab.page.url.removeprefix(lab.address + "/"))
+    assert again.page.evaluate(style) == lab.page.evaluate(style)
+
+
+def test_chinese(visit):
+    lab = visit("?t=100", locale="zh-CN")
+    lab.page.get_by_role("tab", name="反向").wait_for()
+    assert lab.page.locator("#forward-stage .lab-end").all_text_contents() == ["数据", "噪声"]
+    words = lab.page.locator("body").inner_text()
+    assert not re.search(r"\b(layer|field|choice|tab)_\w+", words)
+
+
+@pytest.mark.parametrize("tab", ["forward", "reverse"])
+def test_phone(visit, tab):
+    """Nothing sticks out sideways, and targets are large enough for a thumb."""
+    lab = visit(f"?tab={tab}&steps=20&n=500&chain=1", stage=tab, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    lab.page.wait_for_load_state("networkidle")
+    assert lab.page.evaluate("document.documentElement.scrollWidth") <= 390
+    size = lab.page.locator(f"#{tab}-stage [data-do=toggle]").bounding_box()
+    assert min(size["width"], size["height"]) >= 40
+
+
+@pytest.mark.parametrize("tab", ["forward", "reverse"])
+def test_picture_time_bar_and_controls_fit_a_small_laptop(visit, tab):
+    lab = visit(f"?tab={tab}&steps=20", stage=tab)
+    for part in (f"#{tab}-stage .lab-picture-area", f"#{tab}-stage .lab-range", f"#{tab}-stage .lab-readout", f"#{tab}-T, #{tab}-steps"):
+        box = lab.page.locator(part).first.bounding_box()
+        assert box["y"] + box["height"] <= 768
+
+
+def test_every_picture_has_a_text_alternative(visit):
+    lab = visit("?t=100")
+    lab.until("forward", "s.idle")
+    lab.page.wait_for_function("lab.charts['forward-curves']?.gd.data?.length && lab.charts['forward-film']?.gd.data?.length")
+    labels = lab.page.evaluate("[...document.querySelectorAll('[role=img]')].map(node => node.getAttribute('aria-label'))")
+    assert len(labels) >= 3
+    assert all(label and re.search(r"\d", label) for label in labels)
+
+
+def test_words_exist_in_both_languages():
+    from ddpm_ui.i18n import STRINGS
+
+    assert STRINGS["en"].keys() == STRINGS["zh-CN"].keys()

@@ -1,0 +1,132 @@
+"""The Reverse tab: a network walks noise back to data while somebody watches."""
+
+import pytest
+
+QUICK = "?tab=reverse&sampler=ddim&steps=20&n=500"
+
+
+def test_the_network_walks_back_to_the_data(visit):
+    """No button is needed: the walk starts, ends at t = 0 on the data, and is measured there, each number with its floor."""
+    lab = visit("?tab=reverse&steps=200&n=1000", stage="reverse")
+    lab.finished()
+    assert lab.page.locator("#reverse-stage .lab-badge").inner_text() == "learned"
+    assert lab.stage("reverse", "s.header.metrics.map(m => m.name)") == ["excess_nll", "sliced_w2", "energy_distance"]
+    row = lab.page.locator("#reverse-stage .lab-metrics").inner_text()
+    assert row.count("floor") == 3
+    assert row.count("n = 1000") == 3
+    sliced = lab.stage("reverse", "s.header.metrics[1]")
+    assert sliced["value"] < 2 * sliced["floor"]
+    lab.page.keyboard.press("End")
+    lab.until("reverse", "s.clock.t === 200 && s.idle")
+    assert lab.page.locator("#reverse-stage [data-number=nfe]").inner_text() == "1"
+    lab.page.keyboard.press("Home")
+    lab.until("reverse", "s.clock.t === 0 && s.idle")
+    assert lab.page.locator("#reverse-stage [data-number=nfe]").inner_text() == "200"
+    assert "CPU" in lab.page.locator(".lab-device").inner_text() or "CUDA" in lab.page.locator(".lab-device").inner_text()
+
+
+CONTROLS = {
+    "data": lambda lab: lab.choose("reverse-data", "Eight Gaussians"),
+    "denoiser": lambda lab: lab.choose("reverse-denoiser", "Exact"),
+    "sampler": lambda lab: lab.choose("reverse-sampler", "Euler on the velocity"),
+    "eta": lambda lab: lab.number("reverse-eta", 1),
+    "steps": lambda lab: lab.number("reverse-steps", 10),
+    "schedule": lambda lab: (lab.more("reverse"), lab.choose("reverse-schedule", "Flow matching")),
+    "T": lambda lab: (lab.more("reverse"), lab.number("reverse-T", 500)),
+    "beta_min": lambda lab: (lab.more("reverse"), lab.number("reverse-beta_min", 0.001)),
+    "beta_max": lambda lab: (lab.more("reverse"), lab.number("reverse-beta_max", 0.03)),
+    "n": lambda lab: (lab.more("reverse"), lab.number("reverse-n", 300)),
+    "seed": lambda lab: (lab.more("reverse"), lab.number("reverse-seed", 9)),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_every_control_changes_the_walk(visit, control):
+    lab = visit(QUICK, stage="reverse")
+    lab.finished()
+    before = lab.positions("reverse", 0)
+    lab.changed("reverse", lambda: CONTROLS[control](lab))
+    lab.finished()
+    assert lab.positions("reverse", 0) != before
+    assert f"{control}=" in lab.page.url
+
+
+def test_variance_belongs_to_ddpm_and_eta_to_ddim(visit):
+    lab = visit("?tab=reverse&steps=50&n=200", stage="reverse")
+    lab.finished()
+    before = lab.positions("reverse", 0)
+    assert lab.page.locator("#reverse-eta").count() == 0 or lab.page.locator("#reverse-eta").is_hidden()
+    lab.changed("reverse", lambda: lab.choose("reverse-variance", "beta"))
+    assert lab.positions("reverse", 0) != before
+    lab.changed("reverse", lambda: lab.choose("reverse-sampler", "DDIM"))
+    lab.page.locator("#reverse-eta").wait_for(state="visible")
+    lab.page.locator("#reverse-variance").wait_for(state="hidden")
+
+
+def test_rescale_mends_a_short_unscaled_schedule(visit):
+    lab = visit(QUICK + "&T=50", stage="reverse")
+    lab.finished()
+    assert "alpha_bar_T = 0.603" in lab.page.locator("#reverse-note").inner_text()
+    lab.more("reverse")
+    lab.changed("reverse", lambda: lab.check("reverse-rescale"), "s.header.alpha.at(-1) < .05")
+    lab.page.locator("#reverse-note").wait_for(state="hidden")
+
+
+def test_the_exact_denoiser_is_badged_exact(visit):
+    lab = visit(QUICK + "&denoiser=exact", stage="reverse")
+    lab.finished()
+    assert lab.page.locator("#reverse-stage .lab-badge").inner_text() == "exact"
+
+
+def test_new_noise_is_one_button_and_a_new_link(visit):
+    lab = visit(QUICK, stage="reverse")
+    lab.finished()
+    before = lab.positions("reverse", 20)
+    lab.changed("reverse", lambda: lab.page.locator("#reverse-run").click())
+    lab.finished()
+    assert lab.positions("reverse", 20) != before
+    assert "seed=1" in lab.page.url
+
+
+def test_same_particles_start_every_sampler(visit):
+    """Particle i starts from the same noise whatever the sampler and the number of steps, in the same colour."""
+    lab = visit(QUICK, stage="reverse")
+    lab.finished()
+    start, colours = lab.positions("reverse", 20), lab.stage("reverse", "s.gd.data.at(-1).marker.color")
+    lab.changed("reverse", lambda: lab.choose("reverse-sampler", "DDPM"))
+    lab.changed("reverse", lambda: lab.number("reverse-steps", 15))
+    lab.finished()
+    assert lab.positions("reverse", 15) == start
+    assert lab.stage("reverse", "s.gd.data.at(-1).marker.color") == colours
+
+
+def test_stop_ends_the_computation_and_keeps_what_there_is(visit):
+    lab = visit("?tab=reverse&denoiser=exact&n=4000&T=2000&steps=2000", stage="reverse")
+    lab.page.locator("#reverse-stage [data-do=stop]").click()
+    lab.page.locator("#reverse-stage .lab-message").wait_for(state="visible")
+    assert "Stopped" in lab.page.locator("#reverse-stage .lab-message").inner_text()
+    assert not lab.stage("reverse", "s.header.done")
+    assert lab.stage("reverse", "s.positions(s.clock.t).length") == 8000
+
+
+LAYERS = {"data": 1, "x0": 1, "trails": 40}  # traces that each adds at rest
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_can_be_seen_and_linked(visit, layer):
+    lab = visit(QUICK + "&layers=", stage="reverse")
+    lab.finished()
+    assert lab.stage("reverse", "s.gd.data.length") == 1
+    lab.page.locator(f"#reverse-stage [data-layer={layer}]").click()
+    lab.until("reverse", f"s.idle && s.gd.data.length === {1 + LAYERS[layer]}")
+    lab.page.wait_for_function("location.search.includes('layers=') || location.search.endsWith('t=0')")
+    again = visit(lab.page.url.removeprefix(lab.address + "/"), stage="reverse")
+    again.finished()
+    assert again.stage("reverse", "s.gd.data.length") == 1 + LAYERS[layer]
+
+
+def test_film_strip_of_the_walk(visit):
+    lab = visit(QUICK, stage="reverse")
+    lab.page.wait_for_function("lab.charts['reverse-film']?.gd.data?.length >= 3")
+    traces = lab.page.evaluate("lab.charts['reverse-film'].gd.data.map(trace => trace.type)")
+    assert set(traces) == {"scatter"}
