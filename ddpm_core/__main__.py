@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import signal
 import sys
+import threading
 import time
 from collections import deque
 from pathlib import Path
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 from tqdm import tqdm
@@ -43,6 +46,8 @@ def last_step(sampler: str, denoiser: Denoiser, schedule: Schedule, n: int, seed
 
 def measure(denoiser: Denoiser, mixture: GaussianMixture, n: int, seed: int = 0) -> list[dict]:
     """One row for each of EVALUATIONS: three distances to the data, each with its floor."""
+    if n < 1:
+        raise ValueError(f"need at least 1 of samples, got {n}")
     truth = mixture.sample(n, generator=torch.Generator().manual_seed(seed + 1))
     rows = []
     for sampler, options, schedule, T in EVALUATIONS:
@@ -74,20 +79,24 @@ def train_command(args: argparse.Namespace) -> None:
     net = MLP(width=args.width, depth=args.depth).to(device.pick())
     generator = torch.Generator().manual_seed(args.seed)
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
-    started, loss = time.monotonic(), None
-    with tqdm(total=config.steps, initial=int(resume["step"]) if resume else 0, unit="step", smoothing=0.05) as bar:
-        step = None
-        try:
+    started, loss, step = time.monotonic(), None, None
+    stop = threading.Event()  # Ctrl-C waits for the end of a step, where the state is whole
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        with tqdm(total=config.steps, initial=int(resume["step"]) if resume else 0, unit="step", smoothing=0.05) as bar:
             for step in train(net, mixture, config, generator=generator, resume=resume):
                 loss = step.loss if loss is None else 0.99 * loss + 0.01 * step.loss
                 bar.update()
                 if step.step % 100 == 0:
                     bar.set_postfix(loss=f"{loss:.4f}", lr=f"{step.lr:.1e}")
-        except KeyboardInterrupt:
-            if step is not None:
-                safetensors.torch.save_file(step.state(), unfinished)
-                print(f"\nstopped after {step.step} steps; go on with --resume", file=sys.stderr)
-            raise SystemExit(130) from None
+                if stop.is_set():
+                    break
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if step is not None and step.step < config.steps:
+        safetensors.torch.save_file(step.state(), unfinished)
+        print(f"stopped after {step.step} steps; go on with --resume", file=sys.stderr)
+        raise SystemExit(130)
     if step is None:
         raise SystemExit("that run is finished already")
     seconds = time.monotonic() - started
@@ -154,7 +163,7 @@ def main() -> None:
     args = parser().parse_args()
     try:
         args.run(args)
-    except (KeyError, ValueError, TypeError, OSError) as error:
+    except (KeyError, ValueError, TypeError, OSError, safetensors.SafetensorError) as error:
         raise SystemExit(f"error: {error.args[0] if isinstance(error, KeyError) else error}") from None
 
 

@@ -18,6 +18,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
 FORMAT = 1
 MAX_BYTES = 10_000_000  # a file larger than this is refused before it is read
 MAX_HYPERPARAMETER = 4096
+FLOATS = {"F16", "BF16", "F32", "F64"}
 
 
 class CheckpointError(ValueError):
@@ -35,6 +36,10 @@ def save_checkpoint(path: str | Path, net: nn.Module, metadata: dict) -> None:
         **metadata,
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    if not all(value.isfinite().all() for value in tensors.values()):
+        raise ValueError("the weights are not finite")
+    if (size := sum(value.nbytes for value in tensors.values())) > MAX_BYTES:
+        raise ValueError(f"the weights take {size} bytes; the limit is {MAX_BYTES}")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     safetensors.torch.save_file(tensors, path, metadata={"ddpm_core": json.dumps(described)})
 
@@ -87,6 +92,8 @@ def _build(name: str, file) -> tuple[nn.Module, dict]:
     if found != expected:
         wrong = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
         raise CheckpointError(f"{name} does not fit its own description at: {', '.join(wrong[:5])}")
+    if odd := {file.get_slice(key).get_dtype() for key in expected} - FLOATS:
+        raise CheckpointError(f"{name} holds weights of type {', '.join(odd)}; known: {', '.join(sorted(FLOATS))}")
     weights = {key: file.get_tensor(key).to(torch.float32) for key in expected}
     if not all(value.isfinite().all() for value in weights.values()):
         raise CheckpointError(f"{name} holds weights that are not finite")

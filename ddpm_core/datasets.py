@@ -26,10 +26,11 @@ def swiss_roll(K: int = 512, bandwidth: float = 0.5) -> GaussianMixture:
 
 def two_moons(K: int = 256, bandwidth: float = 0.1) -> GaussianMixture:
     """Two interleaved half circles of radius one, labels 0 (upper) and 1 (lower)."""
-    angle = torch.linspace(0, torch.pi, K // 2, dtype=torch.float64)
-    upper = _polar(torch.ones_like(angle), angle)
-    lower = torch.tensor([1.0, 0.5]) - upper
-    labels = torch.arange(K) // (K // 2)
+    first = K // 2
+    angle = torch.cat([torch.linspace(0, torch.pi, k, dtype=torch.float64) for k in (first, K - first)])
+    upper, lower = _polar(torch.ones_like(angle), angle).split([first, K - first])
+    lower = torch.tensor([1.0, 0.5]) - lower
+    labels = (torch.arange(K) >= first).long()
     return GaussianMixture(1.0, torch.cat([upper, lower]), bandwidth**2, labels).standardised()
 
 

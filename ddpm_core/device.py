@@ -22,7 +22,10 @@ def pick() -> torch.device:
     Where a GPU is lent for single calls only (ZeroGPU Spaces), the CPU: 2-D sampling happens outside such calls.
     """
     if name := os.environ.get("DDPM_DEVICE"):
-        return torch.device(name)
+        try:
+            return torch.device(name)
+        except RuntimeError:
+            raise ValueError(f"DDPM_DEVICE = {name!r} is no device; for example: cpu, cuda, mps") from None
     if torch.cuda.is_available() and not os.environ.get("SPACES_ZERO_GPU"):
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

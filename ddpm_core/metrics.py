@@ -5,6 +5,7 @@ A distance without its n and its floor says nothing: two clouds drawn from the S
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,10 +21,13 @@ class Measured(NamedTuple):
     n: int
 
 
+ENTROPY_SAMPLES = 100_000
+
+
 @lru_cache(maxsize=64)
-def _surprise(mixture: GaussianMixture, n: int = 100_000) -> tuple[float, float]:
-    """Mean (the entropy) and standard deviation of -log p under p itself, in nats, over n points."""
-    x = mixture.sample(n, generator=torch.Generator().manual_seed(0)).float()  # single precision is plenty for a mean
+def _surprise(mixture: GaussianMixture) -> tuple[float, float]:
+    """Mean (the entropy) and standard deviation of -log p under p itself, in nats, over ENTROPY_SAMPLES points."""
+    x = mixture.sample(ENTROPY_SAMPLES, generator=torch.Generator().manual_seed(0)).float()  # single precision is plenty for a mean
     nll = -torch.cat([mixture.log_prob(part) for part in x.split(2048)]).double()
     return nll.mean().item(), nll.std().item()
 
@@ -36,7 +40,8 @@ def excess_nll(samples: Tensor, mixture: GaussianMixture) -> Measured:
     """
     entropy, spread = _surprise(mixture)
     nll = -torch.cat([mixture.log_prob(part) for part in samples.to("cpu", torch.float64).split(2048)])
-    return Measured(nll.mean().item() - entropy, spread / len(samples) ** 0.5, len(samples))
+    floor = spread * (1 / len(samples) + 1 / ENTROPY_SAMPLES) ** 0.5
+    return Measured(nll.mean().item() - entropy, floor, len(samples))
 
 
 PERMUTATIONS = 9  # random relabellings behind the floor of a two-sample distance; the median of an odd number is one of them
@@ -87,5 +92,5 @@ def moment_deviation(a: Tensor, b: Tensor) -> float:
     i, j = torch.triu_indices(a.shape[1], a.shape[1])
     a, b = (torch.cat([x, x[:, i] * x[:, j]], -1).to(torch.float64) for x in (a, b))
     difference = a - b  # [n, D + D (D + 1) / 2]
-    error = difference.std(0) / len(a) ** 0.5
-    return torch.where(error > 0, difference.mean(0).abs() / error, 0.0).max().item()
+    z = difference.mean(0).abs() / (difference.std(0) / len(a) ** 0.5)
+    return z.nan_to_num(nan=0.0, posinf=math.inf).max().item()  # 0 / 0: no difference at all

@@ -42,11 +42,15 @@ class GaussianMixture:
         covariances = torch.as_tensor(covariances, dtype=torch.float64)
         if covariances.ndim == 3:
             self.variances, self.axes = torch.linalg.eigh(covariances)  # [K, D], [K, D, D]
+            rounding = 1e-12 * self.variances.abs().amax(-1, keepdim=True)  # a zero eigenvalue may come out as -1e-17
+            self.variances = torch.where(self.variances.abs() <= rounding, 0.0, self.variances)
         else:
             self.variances, self.axes = covariances.expand(K)[:, None], None  # [K, 1]: the same along every axis
         if (self.variances < 0).any():
             raise ValueError("covariances must be positive semi-definite")
         self.labels = torch.arange(K) if labels is None else torch.as_tensor(labels, dtype=torch.int64)
+        if self.labels.shape != (K,):
+            raise ValueError(f"labels must hold one integer for each of the {K} components")
         self.scale, self.shift = float(scale), torch.as_tensor(shift, dtype=torch.float64).expand(D)
 
     @classmethod

@@ -34,6 +34,8 @@ class MLP(nn.Module):
 
     def __init__(self, dim: int = 2, width: int = 96, depth: int = 4):
         super().__init__()
+        if min(dim, width, depth) < 1:
+            raise ValueError(f"need dim, width, depth of at least 1, got dim = {dim}, width = {width}, depth = {depth}")
         self.hyperparameters = dict(dim=dim, width=width, depth=depth)
         self.layers = nn.ModuleList(nn.Linear(dim if i == 0 else width, width, bias=False) for i in range(depth))
         self.level = nn.Sequential(LamEmbedding(32), nn.Linear(32, width), nn.SiLU(), nn.Linear(width, depth * width))

@@ -37,6 +37,8 @@ class ParticleNoise:
     """
 
     def __init__(self, seed: int, n: int, shape: tuple[int, ...] = (2,), device: torch.device | str = "cpu"):
+        if not 0 <= seed < 2**64 or n < 0:
+            raise ValueError(f"need seed in 0 .. 2^64 - 1 and n >= 0, got seed = {seed}, n = {n}")
         self.seed, self.shape, self.device = seed, (n, *shape), device
 
     def __call__(self, t: int) -> Tensor:

@@ -105,11 +105,18 @@ class Schedule:
         elif spacing == "leading":
             levels = 1 + torch.arange(steps, dtype=torch.float64) * (self.T // steps)
         elif spacing == "linspace":
-            levels = torch.linspace(1, self.T, steps, dtype=torch.float64)
+            levels = 1 + torch.linspace(0, self.T - 1, steps, dtype=torch.float64).round()
         else:
             raise KeyError(f"unknown spacing {spacing!r}; known: {', '.join(SPACINGS)}")
         keep = torch.cat([torch.zeros(1), levels.round()]).long()
         return Schedule(self.alpha[keep], self.sigma[keep])
+
+
+def _evenly(T: int, start: float, end: float, points: int) -> Tensor:
+    """`points` evenly spaced values, float64, for a schedule of T steps; ValueError unless T is at least 1."""
+    if T < 1:
+        raise ValueError(f"T must be at least 1, got {T}")
+    return torch.linspace(start, end, points, dtype=torch.float64)
 
 
 def from_betas(betas: Tensor) -> Schedule:
@@ -125,13 +132,13 @@ def _beta_range(T: int, beta_min: float, beta_max: float, rescale: bool) -> tupl
     """With `rescale`, both ends times 1000 / T, so that every T ends at the same noise (improved DDPM), capped at 0.999."""
     if not 0 < beta_min <= beta_max < 1:
         raise ValueError(f"need 0 < beta_min <= beta_max < 1, got beta_min = {beta_min}, beta_max = {beta_max}")
-    factor = 1000 / T if rescale else 1.0
+    factor = 1000 / T if rescale and T > 0 else 1.0
     return min(beta_min * factor, 0.999), min(beta_max * factor, 0.999)
 
 
 def linear(T: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02, *, rescale: bool = False) -> Schedule:
     """beta_t evenly spaced (Ho et al. 2020, section 4)."""
-    return from_betas(torch.linspace(*_beta_range(T, beta_min, beta_max, rescale), T, dtype=torch.float64))
+    return from_betas(_evenly(T, *_beta_range(T, beta_min, beta_max, rescale), T))
 
 
 def scaled_linear(
@@ -139,19 +146,19 @@ def scaled_linear(
 ) -> Schedule:
     """sqrt(beta_t) evenly spaced (latent diffusion, Rombach et al. 2022)."""
     low, high = _beta_range(T, beta_min, beta_max, rescale)
-    return from_betas(torch.linspace(low**0.5, high**0.5, T, dtype=torch.float64) ** 2)
+    return from_betas(_evenly(T, low**0.5, high**0.5, T) ** 2)
 
 
 def cosine(T: int = 1000, *, offset: float = 0.008) -> Schedule:
     """alpha_bar a squared cosine, beta capped at 0.999 (Nichol & Dhariwal 2021, eq. 17)."""
-    u = torch.linspace(0, 1, T + 1, dtype=torch.float64)
+    u = _evenly(T, 0, 1, T + 1)
     alpha_bar = torch.cos((u + offset) / (1 + offset) * torch.pi / 2) ** 2
     return from_betas((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
 
 
 def sigmoid(T: int = 1000, *, start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Schedule:
     """alpha_bar a falling sigmoid, beta capped at 0.999 (Jabri et al. 2022; Chen 2023)."""
-    s = torch.linspace(start / tau, end / tau, T + 1, dtype=torch.float64).sigmoid()
+    s = _evenly(T, start / tau, end / tau, T + 1).sigmoid()
     alpha_bar = (s[-1] - s) / (s[-1] - s[0])
     return from_betas((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
 
@@ -160,15 +167,15 @@ def karras(T: int = 40, sigma_min: float = 0.002, sigma_max: float = 80.0, *, rh
     """Variance exploding: alpha = 1 and sigma^(1/rho) evenly spaced (Karras et al. 2022, eq. 5)."""
     if not 0 < sigma_min < sigma_max:
         raise ValueError(f"need 0 < sigma_min < sigma_max, got sigma_min = {sigma_min}, sigma_max = {sigma_max}")
-    root = torch.linspace(sigma_min ** (1 / rho), sigma_max ** (1 / rho), T, dtype=torch.float64)
-    if T == 1:
-        root = root.new_tensor([sigma_max ** (1 / rho)])
+    if not rho > 0:
+        raise ValueError(f"rho must be above 0, got {rho}")
+    root = _evenly(T, sigma_max ** (1 / rho), sigma_min ** (1 / rho), T).flip(0)  # with T = 1, sigma_max
     return Schedule(torch.ones(T + 1, dtype=torch.float64), torch.cat([root.new_zeros(1), root**rho]))
 
 
 def flow(T: int = 50) -> Schedule:
     """The straight path of flow matching, alpha = 1 - t/T, sigma = t/T (Lipman et al. 2023; Liu et al. 2023)."""
-    u = torch.linspace(0, 1, T + 1, dtype=torch.float64)
+    u = _evenly(T, 0, 1, T + 1)
     return Schedule(1 - u, u)
 
 

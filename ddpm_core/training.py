@@ -61,7 +61,7 @@ def train(
     """Train `net` in place on fresh samples of `data`; yields AFTER each optimiser and EMA step.
 
     With `resume`, a TrainStep.state() of an earlier run, it goes on exactly where that run was: bit for bit the same.
-    All points live in variance-preserving coordinates, alpha^2 + sigma^2 = 1.
+    ValueError if that state belongs to another network. All points live in variance-preserving coordinates, alpha^2 + sigma^2 = 1.
     """
     device = next(net.parameters()).device
     ema = copy.deepcopy(net).requires_grad_(False)
@@ -111,8 +111,11 @@ def _restore(tensors: dict[str, Tensor], net, ema, optimiser, generator) -> int:
     def under(prefix: str) -> dict[str, Tensor]:
         return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
 
-    net.load_state_dict(under("net"))
-    ema.load_state_dict(under("ema"))
+    try:
+        net.load_state_dict(under("net"))
+        ema.load_state_dict(under("ema"))
+    except RuntimeError as error:
+        raise ValueError("the state to resume belongs to another network") from error
     slots: dict[int, dict[str, Tensor]] = {}
     for key, value in under("optimiser").items():
         i, name = key.split(".")

@@ -119,7 +119,7 @@ def test_layers_can_be_seen_and_linked(visit, layer):
     assert lab.stage("reverse", "s.gd.data.length") == 1
     lab.page.locator(f"#reverse-stage [data-layer={layer}]").click()
     lab.until("reverse", f"s.idle && s.gd.data.length === {1 + LAYERS[layer]}")
-    lab.page.wait_for_function("location.search.includes('layers=') || location.search.endsWith('t=0')")
+    lab.page.wait_for_function("layer => layer === 'data' ? !location.search.includes('layers') : location.search.endsWith(`layers=${layer}`)", arg=layer)
     again = visit(lab.page.url.removeprefix(lab.address + "/"), stage="reverse")
     again.finished()
     assert again.stage("reverse", "s.gd.data.length") == 1 + LAYERS[layer]

@@ -1,0 +1,44 @@
+# make run    install what the lab needs and start it on http://localhost:7860
+# make test   install what the tests need, a browser too, and run all of them
+# make check  lint, format and types
+#
+# The first call creates the virtual environment; later ones install only what requirements*.txt has changed.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: run test check
+
+run: $(VENV)/.run
+	$(BIN)/python app.py
+
+test: $(VENV)/.dev $(VENV)/.browser
+	$(BIN)/python -m pytest
+
+# Gradio writes stubs beside its components when they are imported; mypy would read them in place of the sources.
+check: $(VENV)/.dev
+	find ddpm_ui -name '*.pyi' -delete
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt | $(BIN)/pip
+	$(BIN)/pip install -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt requirements.txt | $(BIN)/pip
+	$(BIN)/pip install -r requirements-dev.txt
+	@touch $@
+
+# A browser on the PATH; else Playwright's own; else, for root on Debian, the system's.
+$(VENV)/.browser: | $(VENV)/.dev
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+	|| { $(BIN)/playwright install chromium && { $(BIN)/playwright install-deps chromium || true; }; } \
+	|| { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
+	|| { echo "The tests need a browser: install Chromium or Google Chrome." >&2; exit 1; }
+	@touch $@

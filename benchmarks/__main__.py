@@ -1,0 +1,21 @@
+"""python -m benchmarks [sampling|quality|page ...]: one run, one table, in the order in which the README shows it."""
+
+import platform
+import sys
+
+import torch
+
+from benchmarks import page, quality, sampling
+from benchmarks.row import Row, markdown
+from ddpm_core import device
+
+PARTS = {"quality": quality.rows, "sampling": sampling.rows, "page": page.rows}
+
+if __name__ == "__main__":
+    rows: list[Row] = []
+    for name in sys.argv[1:] or PARTS:
+        for row in PARTS[name]():
+            print(*row, sep=" | ", file=sys.stderr, flush=True)
+            rows.append(row)
+    print(markdown(rows))
+    print(f"\n{device.describe(device.pick())}, {torch.get_num_threads()} threads, torch {torch.__version__}, Python {platform.python_version()}")

@@ -1,0 +1,146 @@
+"""The page in a real browser: frames per second, time to the first moving particles, bytes on the wire.
+
+The peer is what Gradio offers for the same purpose, a generator that streams figures into gr.Plot.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks.row import Row
+
+N = 5_000
+SECONDS = 4
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+PEER = f"""
+import time, gradio as gr, numpy as np, plotly.graph_objects as go
+def stream():
+    rng = np.random.default_rng(0)
+    for k in range(100_000):
+        x = rng.normal(size=({N}, 2))
+        yield go.Figure(go.Scatter(x=x[:, 0], y=x[:, 1], mode="markers"), dict(title=f"frame {{k}}"))
+        time.sleep(0.25)  # at ten figures a second the page is buried and draws none
+with gr.Blocks() as demo:
+    plot = gr.Plot()
+    demo.load(stream, None, plot, show_progress="hidden")
+demo.launch(quiet=True)
+"""
+
+# Counts what `count()` says over a while, as frames per second.
+RATE = """async ([count, seconds, move]) => {
+  const frame = () => new Promise(requestAnimationFrame), number = eval(count), act = eval(move);
+  const start = performance.now(), first = number();
+  for (let k = 0; performance.now() - start < 1000 * seconds; k++) { act(k); await frame(); }
+  return (number() - first) / (performance.now() - start) * 1000;
+}"""
+PAINTED = "() => lab.stages.forward.painted"
+SCRUB = """(range => k => {
+  range.value = Math.round(500 + 400 * Math.sin(k / 20));
+  range.dispatchEvent(new Event("input", {bubbles: true}));
+})(document.querySelector("#forward-stage .lab-range"))"""
+
+
+@contextmanager
+def served(*command: str) -> Iterator[str]:
+    """The address of a Gradio app in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
+    process = subprocess.Popen([sys.executable, *command], env=environment, stdout=subprocess.DEVNULL)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/gradio_api/app_id", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _visit(browser: Browser, address: str) -> Page:
+    page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
+    page.goto(address)
+    return page
+
+
+def _opening(browser: Browser, address: str) -> tuple[float, dict[str, float]]:
+    """Seconds until particles move for somebody who was never here, and megabytes by kind."""
+    page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
+    network, sizes, kinds = page.context.new_cdp_session(page), {}, {}
+    network.send("Network.enable")
+    network.on("Network.responseReceived", lambda e: kinds.update({e["requestId"]: e["response"]["url"]}))
+    network.on("Network.loadingFinished", lambda e: sizes.update({e["requestId"]: e["encodedDataLength"]}))
+    start = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.wait_for_function("window.lab?.stages.forward?.painted > 2 && lab.stages.forward.clock.t > 0", polling=20)
+    seconds = time.perf_counter() - start
+    page.wait_for_load_state("networkidle")
+    megabytes = {"plotly.js": 0.0, "trajectories and figures": 0.0, "Gradio": 0.0}
+    for request, size in sizes.items():
+        url = kinds.get(request, "")
+        kind = "plotly.js" if "/lab/plotly" in url else "trajectories and figures" if "/lab/" in url else "Gradio"
+        megabytes[kind] += size / 1e6
+    page.context.close()
+    return seconds, megabytes
+
+
+def _stage_rates(browser: Browser, address: str) -> tuple[float, float, int]:
+    """Frames per second while playing and while scrubbing, and requests during both."""
+    page = _visit(browser, f"{address}/?n={N}")
+    page.wait_for_function("window.lab?.stages.forward?.painted > 10")
+    page.wait_for_load_state("networkidle")
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    playing = page.evaluate(RATE, [PAINTED, SECONDS, "k => k % 30 || lab.stages.forward.clock.play()"])
+    scrubbing = page.evaluate(RATE, [PAINTED, SECONDS, SCRUB])
+    page.context.close()
+    return playing, scrubbing, len(requests)
+
+
+def _peer_rate(browser: Browser) -> float:
+    with served("-c", PEER) as address:
+        page = _visit(browser, address)
+        page.wait_for_selector(".js-plotly-plot .gtitle", state="attached", timeout=120_000)
+        seen = "(() => { const all = new Set(); return () => { const title = document.querySelector('.js-plotly-plot .gtitle'); if (title) all.add(title.textContent); return all.size; }; })()"  # fmt: skip
+        rate = page.evaluate(RATE.replace("act(k);", "number();"), [seen, 2 * SECONDS, "k => k"])
+        page.context.close()
+    return rate
+
+
+def rows(repeats: int = 3) -> Iterator[Row]:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright, served("app.py") as address:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        _opening(browser, address)  # the very first visit also pays for the server's own warming up
+        openings = [_opening(browser, address) for _ in range(repeats)]
+        seconds, megabytes = median(o[0] for o in openings), openings[0][1]
+        sizes = ", ".join(f"{kind} {size:.2f}" for kind, size in megabytes.items())
+        yield Row("opening the page to moving particles", f"{seconds:.1f} s", "", "", "≤ 3 s", seconds <= 3)
+        yield Row("bytes on the wire, first visit", f"{sum(megabytes.values()):.2f} MB", f"of it, MB: {sizes}", "", "", None)
+        rates = [_stage_rates(browser, address) for _ in range(repeats)]
+        peer = median(_peer_rate(browser) for _ in range(repeats))
+        for i, what in enumerate(("playing", "scrubbing")):
+            rate = median(r[i] for r in rates)
+            against, ratio = f"gr.Plot streaming: {peer:.1f} frames/s", rate / peer
+            name = f"Stage, {what} {N} points, no GPU"
+            yield Row(name, f"{rate:.0f} frames/s", against, f"{ratio:.0f} x", "≥ 50 frames/s, ≥ 10 x", rate >= 50 and ratio >= 10)
+        asked = sum(r[2] for r in rates)
+        yield Row("requests while playing and scrubbing", str(asked), "", "", "0", asked == 0)
+        browser.close()

@@ -1,0 +1,286 @@
+import json
+import pickle
+import random
+
+import pytest
+import safetensors.torch
+import torch
+from core_common import last
+from torch import nn
+
+from ddpm_core import (
+    DATASETS,
+    MLP,
+    SAMPLERS,
+    SCHEDULES,
+    CheckpointError,
+    NetworkDenoiser,
+    ParticleNoise,
+    excess_nll,
+    load_checkpoint,
+    save_checkpoint,
+)
+from ddpm_core.checkpoints import FOLDER, FORMAT, MAX_BYTES, names
+from ddpm_core.denoisers import TARGETS
+
+
+@pytest.fixture
+def net() -> MLP:
+    net = MLP(width=8, depth=2)
+    nn.init.normal_(net.out.weight, generator=torch.Generator().manual_seed(0))
+    return net
+
+
+@pytest.fixture
+def file(net, tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_checkpoint(path, net, {"target": "v", "dataset": "two_moons", "note": {"seconds": 1.5}})
+    return path
+
+
+def rewrite(path, change_tensors=lambda tensors: None, description=None, **changes):
+    """The file again with other tensors or another description, as a stranger could write it."""
+    with safetensors.safe_open(path, framework="pt") as f:
+        known = json.loads(f.metadata()["ddpm_core"])
+    tensors = safetensors.torch.load_file(path)
+    change_tensors(tensors)
+    description = json.dumps(known | changes) if description is None else description
+    safetensors.torch.save_file(tensors, path, metadata={"ddpm_core": description})
+
+
+# ---- round trip ----
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_was_saved_is_loaded(target, net, tmp_path, generator):
+    save_checkpoint(tmp_path / "new" / "net.safetensors", net, {"target": target, "note": [1, 2.5, "x"]})
+    loaded = load_checkpoint(tmp_path / "new" / "net.safetensors")
+    x = torch.randn(5, 2, generator=generator)
+    assert torch.equal(loaded(x, 0.8, 0.6).x0, NetworkDenoiser(net, target)(x, 0.8, 0.6).x0)
+    assert loaded.metadata["note"] == [1, 2.5, "x"] and loaded.metadata["target"] == loaded.target == target
+    assert loaded.metadata["network"] == {"name": "MLP", "dim": 2, "width": 8, "depth": 2}
+    assert not loaded.net.training and not any(p.requires_grad for p in loaded.net.parameters())
+
+
+def test_a_network_needs_a_known_target(net, tmp_path):
+    for metadata in ({}, {"target": "velocity"}):
+        with pytest.raises(ValueError, match="v, eps, x0"):
+            save_checkpoint(tmp_path / "net.safetensors", net, metadata)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "width, bias", [(0, 0.0), (1200, 0.0), (8, torch.nan)], ids=["no width", "more bytes than the limit", "not finite"]
+)
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_what_would_not_load_is_not_saved(width, bias, tmp_path):
+    def make():
+        net = MLP(width=width, depth=2)
+        nn.init.constant_(net.out.bias, bias)
+        save_checkpoint(tmp_path / "net.safetensors", net, {"target": "v"})
+
+    with pytest.raises(ValueError, match=r"width|bytes|finite"):
+        make()
+    assert not list(tmp_path.iterdir())
+
+
+# ---- what is not there ----
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "../checkpoints/swiss_roll", "swiss_roll.pt"])
+def test_an_unknown_name_lists_the_known_ones(name):
+    with pytest.raises(KeyError, match=", ".join(names())):
+        load_checkpoint(name)
+
+
+def test_a_path_without_a_file_is_not_found(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_checkpoint(tmp_path / "nothing.safetensors")
+
+
+def test_a_folder_is_not_a_checkpoint(tmp_path):
+    (tmp_path / "folder.safetensors").mkdir()
+    with pytest.raises((CheckpointError, OSError)):
+        load_checkpoint(tmp_path / "folder.safetensors")
+
+
+# ---- what is damaged ----
+
+
+def test_a_truncated_file_is_refused_at_every_length(file):
+    whole = file.read_bytes()
+    for length in [*range(16), *range(16, len(whole), 97), len(whole) - 1]:
+        file.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"net\.safetensors"):
+            load_checkpoint(file)
+
+
+def test_a_file_with_damaged_bytes_loads_or_is_refused(file):
+    """No other error, whichever bytes of the header are hit."""
+    whole, rng = file.read_bytes(), random.Random(0)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            damaged[rng.randrange(900)] = rng.randrange(256)
+        file.write_bytes(damaged)
+        try:
+            load_checkpoint(file)
+        except CheckpointError:
+            refused += 1
+    assert refused > 100
+
+
+def test_an_oversized_file_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "huge.safetensors"
+    with path.open("wb") as f:
+        f.truncate(100 * MAX_BYTES)  # sparse: takes no room
+    with pytest.raises(CheckpointError, match=str(MAX_BYTES)):
+        load_checkpoint(path)
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("dump", [pickle.dump, torch.save])
+def test_a_pickle_is_refused_and_never_run(dump, tmp_path):
+    path, mark = tmp_path / "net.safetensors", tmp_path / "exploded"
+    with path.open("wb") as f:
+        dump(Bomb(mark), f)
+    with pytest.raises(CheckpointError):
+        load_checkpoint(path)
+    assert not mark.exists()
+
+
+# ---- what is foreign ----
+
+
+def test_somebody_elses_safetensors_are_refused(tmp_path):
+    path = tmp_path / "other.safetensors"
+    for metadata in (None, {"format": "pt"}):
+        safetensors.torch.save_file({"weight": torch.zeros(2)}, path, metadata=metadata)
+        with pytest.raises(CheckpointError, match="description"):
+            load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "change, key",
+    [
+        (lambda t: t.update({"out.weight": torch.zeros(2, 9)}), "out.weight"),
+        (lambda t: t.update({"out.weight": torch.zeros(8, 2)}), "out.weight"),
+        (lambda t: t.update({"out.weight": torch.zeros(16)}), "out.weight"),
+        (lambda t: t.update({"extra": torch.zeros(1)}), "extra"),
+        (lambda t: t.pop("out.bias"), "out.bias"),
+    ],
+)
+def test_tensors_that_do_not_fit_the_description_are_named(change, key, file):
+    rewrite(file, change)
+    with pytest.raises(CheckpointError, match=key):
+        load_checkpoint(file)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_weights_that_are_not_finite_are_refused(value, file):
+    rewrite(file, lambda tensors: tensors["out.weight"][0, 0].fill_(value))
+    with pytest.raises(CheckpointError, match="finite"):
+        load_checkpoint(file)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_other_float_types_become_float32(dtype, file):
+    rewrite(file, lambda tensors: tensors.update({key: value.to(dtype) for key, value in tensors.items()}))
+    assert load_checkpoint(file)(torch.zeros(1, 2), 0.8, 0.6).x0.dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_what_no_weight_can_be_is_refused(dtype, file):
+    rewrite(file, lambda tensors: tensors.update({key: value.to(dtype) for key, value in tensors.items()}))
+    with pytest.raises(CheckpointError):
+        load_checkpoint(file)
+
+
+MLP_OF = dict(name="MLP", dim=2, width=8, depth=2)
+HOSTILE = {
+    "not JSON": dict(description="{"),
+    "not an object": dict(description="[1, 2]"),
+    "nothing": dict(description="null"),
+    "deep": dict(description="[" * 100_000 + "]" * 100_000),
+    "deep inside": dict(description='{"network": ' + '{"a":' * 50_000 + "1" + "}" * 50_001),
+    "endless number": dict(description='{"format": ' + "9" * 100_000 + "}"),
+    "network is no object": dict(network=[1, 2]),
+    "network is text": dict(network="MLP"),
+    "network is missing": dict(network=None),
+    "no name": dict(network={"width": 8}),
+    "unknown network": dict(network=MLP_OF | {"name": "os.system"}),
+    "name is a list": dict(network=MLP_OF | {"name": ["MLP"]}),
+    "huge width": dict(network=MLP_OF | {"width": 10**9}),
+    "infinite width": dict(network=MLP_OF | {"width": float("inf")}),
+    "huge depth": dict(network=MLP_OF | {"depth": 10**12}),
+    "everything at its largest": dict(network=dict(name="MLP", dim=4096, width=4096, depth=4096)),
+    "negative width": dict(network=MLP_OF | {"width": -8}),
+    "zero depth": dict(network=MLP_OF | {"depth": 0}),
+    "fractional width": dict(network=MLP_OF | {"width": 8.0}),
+    "width is text": dict(network=MLP_OF | {"width": "8"}),
+    "width is true": dict(network=MLP_OF | {"width": True}),
+    "width is nothing": dict(network=MLP_OF | {"width": None}),
+    "unknown size": dict(network=MLP_OF | {"heads": 4}),
+    "python inside": dict(network=MLP_OF | {"__class__": 1}),
+    "other format": dict(format=FORMAT + 1),
+    "format is text": dict(format=str(FORMAT)),
+    "unknown target": dict(target="velocity"),
+    "target is a list": dict(target=["v"]),
+}
+
+
+@pytest.mark.parametrize("changes", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_description_is_refused(changes, file):
+    rewrite(file, **changes)
+    with pytest.raises(CheckpointError, match=r"net\.safetensors"):
+        load_checkpoint(file)
+
+
+# ---- what is shipped ----
+
+
+@pytest.mark.parametrize("name", names())
+def test_shipped_checkpoints_load_and_state_what_they_are(name):
+    denoiser = load_checkpoint(name)
+    assert (FOLDER / f"{name}.safetensors").stat().st_size < MAX_BYTES
+    assert denoiser.metadata["dataset"] in DATASETS and denoiser.metadata["training"]["steps"] > 0
+    for row in denoiser.metadata["metrics"]:
+        assert row["n"] >= 10_000 and row["sampler"] and row["schedule"]
+        assert all(row[m]["floor"] > 0 for m in ("excess_nll", "sliced_w2", "energy_distance"))
+    assert abs(stated(name)["value"]) < 0.05
+
+
+def stated(name):
+    """The excess NLL of DDPM, linear, T = 1000, variance beta, according to the file."""
+    rows = load_checkpoint(name).metadata["metrics"]
+    (row,) = (row for row in rows if (row["sampler"], row["schedule"]) == ("ddpm beta", "linear T=1000"))
+    return row["excess_nll"]
+
+
+def linear_ddpm(name, n, seed):
+    noise = ParticleNoise(seed, n)
+    denoiser = load_checkpoint(name)
+    walk = SAMPLERS["ddpm"](denoiser, SCHEDULES["linear"](1000), noise.start(), noise=noise, variance="beta")
+    return excess_nll(last(walk), DATASETS[denoiser.metadata["dataset"]]())
+
+
+def test_the_shipped_roll_is_within_a_twentieth_of_a_nat():
+    """DDPM, linear, T = 1000, 1000 samples: excess NLL at most 0.05 nats, up to two standard errors."""
+    measured = linear_ddpm("swiss_roll", 1000, seed=11)
+    assert abs(measured.value) < 0.05 + 2 * measured.floor
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_shipped_checkpoints_are_within_a_twentieth_of_a_nat(name):
+    """The full measurement; that in the file had another seed, so the two may differ by four standard errors."""
+    measured = linear_ddpm(name, 10_000, seed=12)
+    assert abs(measured.value) < 0.05 and abs(measured.value - stated(name)["value"]) < 4 * measured.floor

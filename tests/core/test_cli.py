@@ -1,0 +1,183 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from ddpm_core import SAMPLERS, SCHEDULES, load_checkpoint
+from ddpm_core.__main__ import EVALUATIONS, main
+from ddpm_core.checkpoints import FOLDER
+
+TINY = ["--width", "8", "--depth", "2", "--batch", "32", "--warmup", "2", "--samples", "20"]
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Runs one command as the shell would; what it printed, and its exit message or status."""
+    monkeypatch.setenv("DDPM_DEVICE", "cpu")
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["ddpm_core", *map(str, args)])
+        status = None
+        try:
+            main()
+        except SystemExit as end:  # anything else would be a traceback, and fails the test that called
+            status = end.code
+        return status, capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def measure_briefly(monkeypatch):
+    monkeypatch.setattr("ddpm_core.__main__.EVALUATIONS", [("euler", {}, "flow", 5)])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A checkpoint from `python -m ddpm_core train`, in a process of its own."""
+    out = tmp_path_factory.mktemp("cli") / "moons.safetensors"
+    command = [sys.executable, "-m", "ddpm_core", "train", "two_moons", "--steps", "5", *TINY, "--out", out]
+    env = os.environ | {"DDPM_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=env, cwd=FOLDER.parent)
+    assert done.returncode == 0, done.stderr
+    assert "excess NLL" in done.stdout and str(out) in done.stdout
+    return out
+
+
+def test_train_writes_a_checkpoint_that_states_its_recipe_and_metrics(trained):
+    metadata = load_checkpoint(trained).metadata
+    assert metadata["dataset"] == "two_moons"
+    assert (metadata["training"]["steps"], metadata["training"]["batch"], metadata["training"]["seed"]) == (5, 32, 0)
+    assert [row["n"] for row in metadata["metrics"]] == [20] * len(EVALUATIONS)
+    assert len({(row["sampler"], row["schedule"]) for row in metadata["metrics"]}) == len(EVALUATIONS)
+    assert not list(trained.parent.glob("*.training"))
+
+
+def test_evaluate_prints_a_row_for_each_sampler_with_its_floors(cli, trained):
+    status, printed = cli("evaluate", trained, "--samples", 10)
+    lines = printed.out.splitlines()
+    assert status is None and len(lines) == len(EVALUATIONS) + 2
+    assert all(line.count("(") == 3 for line in lines[1:-1]) and "n = 10" in lines[-1]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_sample_writes_csv(cli, trained, tmp_path, sampler, schedule):
+    out = tmp_path / "x.csv"
+    command = ("sample", trained, "--sampler", sampler, "--schedule", schedule, "--T", 5, "--n", 7)
+    assert cli(*command, "--out", out)[0] is None
+    table = np.genfromtxt(out, delimiter=",", names=True)
+    assert table.dtype.names == ("x", "y") and table.shape == (7,) and np.isfinite(table["x"]).all()
+
+
+def test_sample_prints_the_same_points_for_the_same_seed(cli):
+    command = ("sample", "swiss_roll", "--T", 5, "--n", 4)
+    printed = [cli(*command, "--seed", seed)[1].out for seed in (1, 1, 2)]
+    assert printed[0] == printed[1] != printed[2] and len(printed[0].splitlines()) == 5
+    assert cli(*command, "--variance", "beta", "--seed", 1)[1].out != printed[0]
+
+
+# ---- stop and resume ----
+
+
+def interrupt(monkeypatch, forward):
+    """Ctrl-C during the given forward pass of the network, in the middle of a training step."""
+    calls, plain = [], torch.nn.Linear.forward
+
+    def once(self, x):
+        calls.append(self.out_features == 2 and self.in_features == 8)
+        if sum(calls) == forward and calls[-1]:
+            signal.raise_signal(signal.SIGINT)
+        return plain(self, x)
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", once)
+
+
+@pytest.mark.usefixtures("measure_briefly")
+def test_a_stopped_run_goes_on_where_it_was(cli, tmp_path, monkeypatch):
+    """Interrupted in the middle of its fourth step and resumed, it writes the weights of an uninterrupted run."""
+    whole, stopped = tmp_path / "whole.safetensors", tmp_path / "stopped.safetensors"
+    command = ("train", "two_moons", "--steps", 8, *TINY)
+    assert cli(*command, "--out", whole)[0] is None
+    with monkeypatch.context() as patch:
+        interrupt(patch, 4)
+        status, printed = cli(*command, "--out", stopped)
+    assert status == 130 and "--resume" in printed.err and not stopped.exists()
+    assert stopped.with_suffix(".training").exists()
+    assert cli(*command, "--out", stopped, "--resume")[0] is None
+    assert not stopped.with_suffix(".training").exists()
+    a, b = (safetensors.torch.load_file(path) for path in (whole, stopped))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_resume_without_a_stopped_run_says_so(cli, tmp_path):
+    status, _ = cli("train", "two_moons", *TINY, "--out", tmp_path / "none.safetensors", "--resume")
+    assert "none.training" in str(status)
+
+
+def test_a_stopped_run_of_another_size_is_refused(cli, tmp_path, monkeypatch):
+    out = tmp_path / "net.safetensors"
+    with monkeypatch.context() as patch:
+        interrupt(patch, 2)
+        cli("train", "two_moons", "--steps", 8, *TINY, "--out", out)
+    status, _ = cli("train", "two_moons", "--steps", 8, *TINY, "--width", 9, "--out", out, "--resume")
+    assert str(status).startswith("error: ")
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense" * 10], ids=["empty", "nonsense"])
+def test_a_damaged_stopped_run_is_refused(cli, tmp_path, content):
+    (tmp_path / "net.training").write_bytes(content)
+    status, _ = cli("train", "two_moons", *TINY, "--out", tmp_path / "net.safetensors", "--resume")
+    assert str(status).startswith("error: ")
+
+
+# ---- errors: one line, no traceback ----
+
+
+@pytest.mark.usefixtures("measure_briefly")
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize(
+    "command, says",
+    [
+        ("sample nothing", "swiss_roll"),
+        ("evaluate nothing", "swiss_roll"),
+        ("sample nothing.safetensors", "nothing.safetensors"),
+        ("sample swiss_roll --sampler ddpm --eta 0.5", "eta"),
+        ("sample swiss_roll --sampler ddim --eta 2", "eta"),
+        ("sample swiss_roll --sampler euler --variance beta", "variance"),
+        ("sample swiss_roll --T 0", "T"),
+        ("sample swiss_roll --T -5", "T"),
+        ("sample swiss_roll --T 5 --n -1", "n"),
+        ("sample swiss_roll --T 5 --seed -1", "seed"),
+        ("sample swiss_roll --T 2 --n 2 --out /nowhere/x.csv", "/nowhere/x.csv"),
+        ("evaluate swiss_roll --samples 0", "samples"),
+        ("train two_moons --steps 0", "steps"),
+        ("train two_moons --batch 0", "batch"),
+        ("train two_moons --ema 1", "ema"),
+        ("train two_moons --depth 0 --steps 1 --samples 5 --out {tmp}/net.safetensors", "depth"),
+        ("train two_moons --width 0 --steps 1 --samples 5 --out {tmp}/net.safetensors", "width"),
+        ("train two_moons --width -1 --steps 1 --samples 5 --out {tmp}/net.safetensors", "width"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(cli, command, says, tmp_path):
+    status, _ = cli(*command.format(tmp=tmp_path).split())
+    assert isinstance(status, str) and status.startswith("error: ") and "\n" not in status
+    assert re.search(rf"(?<!\w){re.escape(says)}\b", status)
+
+
+def test_an_unknown_device_is_answered_in_one_line(cli, monkeypatch):
+    monkeypatch.setenv("DDPM_DEVICE", "abacus")
+    status, _ = cli("sample", "swiss_roll", "--T", 2, "--n", 2)
+    assert str(status).startswith("error: ") and "abacus" in str(status).splitlines()[0]
+
+
+@pytest.mark.parametrize("command", ["", "dance", "train", "train nothing", "sample", "train two_moons --target u"])
+def test_wrong_usage_shows_the_usage(cli, command):
+    status, printed = cli(*command.split())
+    assert status == 2 and "usage: python -m ddpm_core" in printed.err

@@ -1,0 +1,20 @@
+import subprocess
+import sys
+
+import ddpm_core
+
+
+def test_the_core_loads_no_user_interface():
+    code = (
+        "import importlib, pkgutil, sys, ddpm_core\n"
+        "for module in pkgutil.iter_modules(ddpm_core.__path__, 'ddpm_core.'): importlib.import_module(module.name)\n"
+        "print(*sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert {"ddpm_core.samplers", "ddpm_core.__main__"} <= loaded
+    assert not loaded & {"gradio", "plotly", "ddpm_ui", "diffusers", "matplotlib"}
+
+
+def test_every_public_name_exists():
+    assert all(hasattr(ddpm_core, name) for name in ddpm_core.__all__)
