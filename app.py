@@ -2,7 +2,9 @@
 
 import os
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # the only two calls that the server would make to the outside
+os.environ.setdefault(
+    "GRADIO_ANALYTICS_ENABLED", "False"
+)  # the only two calls that the server would make to the outside
 
 import torch
 

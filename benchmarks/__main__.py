@@ -18,4 +18,7 @@ if __name__ == "__main__":
             print(*row, sep=" | ", file=sys.stderr, flush=True)
             rows.append(row)
     print(markdown(rows))
-    print(f"\n{device.describe(device.pick())}, {torch.get_num_threads()} threads, torch {torch.__version__}, Python {platform.python_version()}")
+    print(
+        f"\n{device.describe(device.pick())}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}, Python {platform.python_version()}"
+    )

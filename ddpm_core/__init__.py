@@ -1,4 +1,4 @@
-"""Diffusion models in their mathematics: data, schedules, predictions, samplers, training, metrics. torch and numpy only."""
+"""Diffusion models in their mathematics: from data and schedules to training and metrics. torch and numpy only."""
 
 from .checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from .datasets import DATASETS

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -37,7 +38,9 @@ EVALUATIONS = [
 ]
 
 
-def last_step(sampler: str, denoiser: Denoiser, schedule: Schedule, n: int, seed: int, options: dict, bar=False) -> Step:
+def last_step(
+    sampler: str, denoiser: Denoiser, schedule: Schedule, n: int, seed: int, options: dict, bar=False
+) -> Step:
     where = device.pick()
     noise = ParticleNoise(seed, n, device=where)
     steps = device.walk(sampler, denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise, **options)
@@ -65,7 +68,9 @@ def measure(denoiser: Denoiser, mixture: GaussianMixture, n: int, seed: int = 0)
 def show(rows: list[dict]) -> None:
     print(f"{'sampler':<17} {'schedule':<14} {'excess NLL / nats':>20} {'sliced W2':>18} {'energy distance':>22}")
     for row in rows:
-        cells = [f"{row[k]['value']:+.4f} ({row[k]['floor']:.4f})" for k in ("excess_nll", "sliced_w2", "energy_distance")]
+        cells = [
+            f"{row[k]['value']:+.4f} ({row[k]['floor']:.4f})" for k in ("excess_nll", "sliced_w2", "energy_distance")
+        ]
         print(f"{row['sampler']:<17} {row['schedule']:<14} {cells[0]:>20} {cells[1]:>18} {cells[2]:>22}")
     print(f"value (noise floor), n = {rows[0]['n']}")
 
@@ -124,7 +129,7 @@ def evaluate_command(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m ddpm_core", description=__doc__)
     commands = root.add_subparsers(required=True, metavar="train|sample|evaluate")
-    shared = dict(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    shared: dict[str, Any] = dict(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
 
     p = commands.add_parser("train", help="train a network on a data set and write its checkpoint", **shared)
     p.set_defaults(run=train_command)
@@ -133,7 +138,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--depth", type=int, default=4)
     for field in dataclasses.fields(TrainConfig):
         known = TARGETS if field.name == "target" else None
-        p.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default, choices=known)
+        p.add_argument(
+            f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default, choices=known
+        )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--samples", type=int, default=10_000, help="how many samples the final measurement takes")
     p.add_argument("--out", help="default: checkpoints/<dataset>.safetensors")

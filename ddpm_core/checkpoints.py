@@ -31,7 +31,7 @@ def save_checkpoint(path: str | Path, net: nn.Module, metadata: dict) -> None:
         raise ValueError(f"metadata['target'] must be one of {', '.join(TARGETS)}, got {metadata.get('target')!r}")
     described = {
         "format": FORMAT,
-        "network": {"name": type(net).__name__, **net.hyperparameters},
+        "network": {"name": type(net).__name__} | vars(net)["hyperparameters"],
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         **metadata,
     }

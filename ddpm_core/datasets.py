@@ -45,7 +45,9 @@ def checkerboard(cells: int = 4, beads: int = 6) -> GaussianMixture:
     spacing = 1 / beads
     inside = (torch.arange(beads, dtype=torch.float64) + 0.5) * spacing
     bead = torch.cartesian_prod(inside, inside)  # [beads^2, 2]
-    corners = torch.tensor([(i, j) for i in range(cells) for j in range(cells) if (i + j) % 2 == 0], dtype=torch.float64)
+    corners = torch.tensor(
+        [(i, j) for i in range(cells) for j in range(cells) if (i + j) % 2 == 0], dtype=torch.float64
+    )
     means = (corners[:, None] + bead).flatten(0, 1)
     labels = torch.arange(len(corners)).repeat_interleave(beads**2)
     return GaussianMixture(1.0, means, (spacing / 2) ** 2, labels).standardised()

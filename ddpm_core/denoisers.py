@@ -18,8 +18,6 @@ TARGETS = ("v", "eps", "x0")
 class MixtureDenoiser:
     """The exact denoiser of a mixture: no learning, no error."""
 
-    badge = "exact"
-
     def __init__(self, mixture: GaussianMixture):
         self.mixture = mixture
 
@@ -42,8 +40,6 @@ class NetworkDenoiser:
 
     Being conditioned on lam = log(alpha / sigma) alone, it is right for every schedule and every path.
     """
-
-    badge = "learned"
 
     def __init__(self, net: nn.Module, target: str = "v", metadata: dict | None = None):
         if target not in TARGETS:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import warnings
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 
 import torch
@@ -37,9 +38,7 @@ def describe(device: torch.device) -> str:
     return f"{name} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else name
 
 
-def walk(
-    name: str, denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, **options
-) -> Iterator[Step]:
+def walk(name: str, denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, **options) -> Iterator[Step]:
     """SAMPLERS[name] on the device of x_T [n, ...]: on CUDA replayed as one graph, elsewhere as it stands.
 
     KeyError lists the known samplers. The tensors of a Step are valid until the next Step is asked for.
@@ -47,8 +46,8 @@ def walk(
     if name not in SAMPLERS:
         raise KeyError(f"unknown sampler {name!r}; known: {', '.join(SAMPLERS)}")
     if x_T.device.type == "cuda":
-        key = (name, id(denoiser), tuple(sorted(options.items())), tuple(x_T.shape), x_T.dtype, x_T.device)
-        key += (schedule.alpha.numpy().tobytes(), schedule.sigma.numpy().tobytes())
+        levels = (schedule.alpha.numpy().tobytes(), schedule.sigma.numpy().tobytes())
+        key = (name, id(denoiser), *sorted(options.items()), *levels, x_T.shape, x_T.dtype, x_T.device)
         if recording := _recording(key, name, denoiser, schedule, x_T, options):
             return recording.replay(x_T, noise)
     return SAMPLERS[name](denoiser, schedule, x_T, noise=noise, **options)
@@ -57,7 +56,7 @@ def walk(
 class _Recording:
     """A whole walk, T steps and all their kernels, captured once as a CUDA graph: a replay is a single launch.
 
-    Samplers are recorded as they are. Their start and their noise are read from fixed buffers that a replay fills first.
+    Samplers are recorded as they are. Start and noise are read from fixed buffers that a replay fills first.
     """
 
     def __init__(self, name: str, denoiser: Denoiser, schedule: Schedule, x_T: Tensor, options: dict):
@@ -76,8 +75,7 @@ class _Recording:
         side = torch.cuda.Stream(x_T.device)  # libraries set themselves up at first use, which a capture must not see
         side.wait_stream(torch.cuda.current_stream(x_T.device))
         with torch.cuda.stream(side):
-            for _, _ in zip(range(3), record()):
-                pass
+            deque(itertools.islice(record(), 3))
         torch.cuda.current_stream(x_T.device).wait_stream(side)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):

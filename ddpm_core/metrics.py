@@ -27,7 +27,9 @@ ENTROPY_SAMPLES = 100_000
 @lru_cache(maxsize=64)
 def _surprise(mixture: GaussianMixture) -> tuple[float, float]:
     """Mean (the entropy) and standard deviation of -log p under p itself, in nats, over ENTROPY_SAMPLES points."""
-    x = mixture.sample(ENTROPY_SAMPLES, generator=torch.Generator().manual_seed(0)).float()  # single precision is plenty for a mean
+    x = mixture.sample(
+        ENTROPY_SAMPLES, generator=torch.Generator().manual_seed(0)
+    ).float()  # single precision is plenty for a mean
     nll = -torch.cat([mixture.log_prob(part) for part in x.split(2048)]).double()
     return nll.mean().item(), nll.std().item()
 
@@ -44,20 +46,24 @@ def excess_nll(samples: Tensor, mixture: GaussianMixture) -> Measured:
     return Measured(nll.mean().item() - entropy, floor, len(samples))
 
 
-PERMUTATIONS = 9  # random relabellings behind the floor of a two-sample distance; the median of an odd number is one of them
+PERMUTATIONS = (
+    9  # random relabellings behind the floor of a two-sample distance; the median of an odd number is one of them
+)
 
 
 def sliced_w2(a: Tensor, b: Tensor, *, projections: int = 128) -> Measured:
     """Sliced 2-Wasserstein distance of a and b, both [n, D], in their units (Bonneel et al. 2015).
 
     The root mean square, over fixed random directions, of the 1-D optimal transport cost, which is a sort. Sees lost or
-    moved mass, hardly sees blur. The floor is the median distance after shuffling which points belong to a and which to b.
+    moved mass, hardly sees blur. The floor is the median distance after shuffling which points belong to a, which to b.
     """
     if a.shape != b.shape:
         raise ValueError(f"sliced_w2 needs clouds of the same shape, got {tuple(a.shape)} and {tuple(b.shape)}")
     generator = torch.Generator().manual_seed(0)
     n, D = a.shape
-    directions = torch.nn.functional.normalize(torch.randn(projections, D, generator=generator, dtype=torch.float64), dim=1)
+    directions = torch.nn.functional.normalize(
+        torch.randn(projections, D, generator=generator, dtype=torch.float64), dim=1
+    )
     shadows = directions @ torch.cat([a, b]).to("cpu", torch.float64).mT  # [projections, 2n]
 
     def distance(order: Tensor) -> float:
@@ -71,15 +77,19 @@ def sliced_w2(a: Tensor, b: Tensor, *, projections: int = 128) -> Measured:
 def energy_distance(a: Tensor, b: Tensor) -> Measured:
     """2 E|A - B| - E|A - A'| - E|B - B'| for a [n, D], b [m, D], in their units (Szekely & Rizzo 2013); never negative.
 
-    With s = 1/n on a and -1/m on b it is the quadratic form -s^T |x_i - x_j| s, so a floor by shuffling the signs costs a
-    few more columns, not more distances. Sees shift, lost mass and outliers. Time grows as (n + m)^2.
+    With s = 1/n on a and -1/m on b it is the quadratic form -s^T |x_i - x_j| s, so a floor by shuffling the signs costs
+    a few more columns, not more distances. Sees shift, lost mass and outliers. Time grows as (n + m)^2.
     """
     generator = torch.Generator().manual_seed(0)
     points = torch.cat([a, b]).to("cpu", torch.float64)
     signs = torch.cat([torch.full((len(a),), 1 / len(a)), torch.full((len(b),), -1 / len(b))]).to(points)
-    orders = [torch.arange(len(points))] + [torch.randperm(len(points), generator=generator) for _ in range(PERMUTATIONS)]
+    orders = [torch.arange(len(points))] + [
+        torch.randperm(len(points), generator=generator) for _ in range(PERMUTATIONS)
+    ]
     S = torch.stack([signs[order] for order in orders], -1)  # [n + m, 1 + PERMUTATIONS]
-    forms = sum(-(s * (torch.cdist(part, points) @ S)).sum(0) for part, s in zip(points.split(1024), S.split(1024)))
+    forms = sum(
+        -(s * (torch.cdist(part, points) @ S)).sum(0) for part, s in zip(points.split(1024), S.split(1024), strict=True)
+    )
     return Measured(forms[0].item(), forms[1:].median().item(), len(a))
 
 

@@ -81,7 +81,9 @@ class GaussianMixture:
     @property
     def covariance(self) -> Tensor:  # [D, D]; law of total covariance
         centred = self.means - self.mean
-        return torch.einsum("k,kij->ij", self.weights, self.covariances) + (self.weights[:, None] * centred).mT @ centred
+        return (
+            torch.einsum("k,kij->ij", self.weights, self.covariances) + (self.weights[:, None] * centred).mT @ centred
+        )
 
     # ---- sampling -------------------------------------------------------------------------------------------------
 
@@ -161,7 +163,9 @@ class GaussianMixture:
         """
         noised = self.noised(alpha, sigma)
         gain = alpha * self.variances / noised.variances
-        return torch.cat([noised._average(part, gain, self.means) for part in x.split(1024)])  # [1024, K] stays in cache
+        return torch.cat(
+            [noised._average(part, gain, self.means) for part in x.split(1024)]
+        )  # [1024, K] stays in cache
 
     def entropy(self, n: int = 200_000, *, generator: torch.Generator) -> float:
         """Differential entropy in nats, by Monte Carlo over n points (standard error about 1 / sqrt(n))."""
@@ -177,7 +181,9 @@ class GaussianMixture:
             raise KeyError(f"no component has label {label}; known: {sorted(set(self.labels.tolist()))}")
         weights = self.weights[keep] / self.weights[keep].sum()
         axes = None if self.axes is None else self.axes[keep]
-        return self._of(weights, self.means[keep], self.variances[keep], axes, self.labels[keep], self.scale, self.shift)
+        return self._of(
+            weights, self.means[keep], self.variances[keep], axes, self.labels[keep], self.scale, self.shift
+        )
 
     def standardised(self) -> GaussianMixture:
         """Mean zero and mean variance one, by ONE shared scale, so that shapes are not distorted; the scale is kept."""

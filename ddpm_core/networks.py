@@ -14,9 +14,13 @@ LAM_RANGE = (-7.0, 7.0)  # beyond it a noise level is indistinguishable from pur
 class LamEmbedding(nn.Module):
     """lam [...] -> [..., features]: sines and cosines of lam at geometrically spaced frequencies; clamps +-inf."""
 
+    frequencies: Tensor  # [features / 2]
+
     def __init__(self, features: int = 32):
         super().__init__()
-        periods = [10 ** (1.5 * i / (features // 2 - 1)) for i in range(features // 2)]  # 1 to 30, twice the range of lam
+        periods = [
+            10 ** (1.5 * i / (features // 2 - 1)) for i in range(features // 2)
+        ]  # 1 to 30, twice the range of lam
         frequencies = torch.tensor([math.tau / period for period in periods])
         self.register_buffer("frequencies", frequencies, persistent=False)
 
@@ -45,8 +49,10 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, lam: Tensor) -> Tensor:
         shifts = self.level(lam).unflatten(-1, (len(self.layers), -1))  # [depth, width] or [n, depth, width]
-        for layer, shift in zip(self.layers, shifts.unbind(-2)):
-            x = F.silu(F.linear(x, layer.weight, shift) if shift.ndim == 1 else layer(x) + shift, inplace=True)
+        for layer, shift in zip(self.layers, shifts.unbind(-2), strict=True):
+            x = F.silu(
+                F.linear(x, layer.get_parameter("weight"), shift) if shift.ndim == 1 else layer(x) + shift, inplace=True
+            )
         return self.out(x)
 
 

@@ -80,5 +80,3 @@ class Prediction:
     def velocity(self, d_alpha: Level, d_sigma: Level) -> Tensor:
         """dx/dt = alpha' x0 + sigma' eps along a path with these slopes (Lipman et al. 2023, example II)."""
         return d_alpha * self.x0 + d_sigma * self.eps
-
-

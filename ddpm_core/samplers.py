@@ -5,7 +5,7 @@ Every sampler has the signature
     sampler(denoiser, schedule, x_T, *, noise, <own options>) -> Iterator[Step]
 
 and yields Step(t, x, prediction, nfe) for t = T .. 0; the last one has t == 0 and its x is the sample. `noise` is any
-callable t -> z, the fresh unit noise [n, ...] for the step that leaves t. Start from x_T = schedule.scale[-1] * unit noise.
+callable t -> z, the fresh unit noise [n, ...] for the step that leaves t. Start from x_T = schedule.scale[-1] * z.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DATA_STREAM = 2**32  # later than any step
 
 
 class ParticleNoise:
-    """Unit normal noise whose row i depends on (seed, t, i) only: not on n, not on the device, not on the order of calls.
+    """Unit normal noise whose row i depends on (seed, t, i) only: not on n, the device or the order of calls.
 
     numpy's counter-based Philox, keyed by (seed, t) and filled row by row, so that two runs with different samplers or
     numbers of particles can be compared particle by particle.
@@ -66,7 +66,7 @@ class Step:
 
 
 def _walk(denoiser: Denoiser, schedule: Schedule, x: Tensor, update: Callable[[int, Tensor, Prediction], Tensor]):
-    """Ask once at every level and let `update(t, x_t, prediction)` give x_{t-1}: the walk all one-step samplers share."""
+    """Ask once at every level, let `update(t, x_t, prediction)` give x_{t-1}: what all one-step samplers share."""
     alpha, sigma = schedule.alpha.tolist(), schedule.sigma.tolist()
     for t in range(schedule.T, 0, -1):
         prediction = denoiser(x, alpha[t], sigma[t])
@@ -83,7 +83,7 @@ def ddpm(
 ) -> Iterator[Step]:
     """Ancestral sampling from q(x_{t-1} | x_t, x0-hat) (Ho et al. 2020, eq. 6, 7 and algorithm 2), on any path.
 
-    variance: "beta", the one-step noise of the chain, or "beta_tilde", that of the posterior. No noise at the last step.
+    variance: "beta", the one-step noise of the chain, or "beta_tilde", the posterior's. No noise at the last step.
     """
     if variance not in VARIANCES:
         raise KeyError(f"unknown variance {variance!r}; known: {', '.join(VARIANCES)}")

@@ -69,7 +69,7 @@ class Schedule:
     # ---- the forward process: one step of the chain, and the jump that replaces t of them --------------------------
 
     def transition(self, s: int, t: int) -> tuple[float, float]:
-        """(ratio, std) of the kernel q(x_t | x_s) = N(ratio x_s, std^2 I) for s < t (Kingma et al. 2021, appendix A)."""
+        """(ratio, std) of the kernel q(x_t | x_s) = N(ratio x_s, std^2 I), s < t (Kingma et al. 2021, appendix A)."""
         if not 0 <= s < t <= self.T:
             raise ValueError(f"need 0 <= s < t <= {self.T}, got s = {s}, t = {t}")
         a_s, s_s, a_t, s_t = (v.item() for v in (self.alpha[s], self.sigma[s], self.alpha[t], self.sigma[t]))
@@ -86,7 +86,7 @@ class Schedule:
         return self.alpha[t].item() * x0 + self.sigma[t].item() * eps
 
     def path_slope(self) -> tuple[Tensor, Tensor]:
-        """d alpha / dt and d sigma / dt at every index [T + 1], by central differences: exact where the path is affine."""
+        """d alpha / dt and d sigma / dt at every index [T + 1], by central differences: exact for affine paths."""
         order = min(self.T, 2)
         (d_alpha,), (d_sigma,) = (torch.gradient(c, edge_order=order) for c in (self.alpha, self.sigma))
         return d_alpha, d_sigma
@@ -129,7 +129,7 @@ def from_betas(betas: Tensor) -> Schedule:
 
 
 def _beta_range(T: int, beta_min: float, beta_max: float, rescale: bool) -> tuple[float, float]:
-    """With `rescale`, both ends times 1000 / T, so that every T ends at the same noise (improved DDPM), capped at 0.999."""
+    """With `rescale`, both ends times 1000 / T, at most 0.999: every T ends at the same noise (improved DDPM)."""
     if not 0 < beta_min <= beta_max < 1:
         raise ValueError(f"need 0 < beta_min <= beta_max < 1, got beta_min = {beta_min}, beta_max = {beta_max}")
     factor = 1000 / T if rescale and T > 0 else 1.0

@@ -1,4 +1,4 @@
-"""Denoising score matching in one loop: noise the data, predict the target, follow the gradient (Vincent 2011; Ho et al. 2020)."""
+"""Denoising score matching in one loop: noise data, predict the target, follow the gradient (Vincent 2011; Ho 2020)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class TrainStep:
-    """What one step did. `ema` is the averaged network itself, live; `state()` is all that a later run needs to go on."""
+    """What one step did. `ema` is the averaged network itself, live; `state()` is all that a later run needs."""
 
     step: int  # 1 .. steps
     loss: float  # mean squared error per coordinate, of the target
@@ -61,7 +61,7 @@ def train(
     """Train `net` in place on fresh samples of `data`; yields AFTER each optimiser and EMA step.
 
     With `resume`, a TrainStep.state() of an earlier run, it goes on exactly where that run was: bit for bit the same.
-    ValueError if that state belongs to another network. All points live in variance-preserving coordinates, alpha^2 + sigma^2 = 1.
+    ValueError if that state belongs to another network. All points live in variance-preserving coordinates.
     """
     device = next(net.parameters()).device
     ema = copy.deepcopy(net).requires_grad_(False)
@@ -80,7 +80,10 @@ def train(
 
         x0 = data.sample(config.batch, generator=generator).to(device, torch.float32)  # [batch, D]
         eps = torch.randn(x0.shape, generator=generator, device=generator.device).to(device)
-        u = torch.rand(1, generator=generator, device=generator.device).cpu() + torch.arange(config.batch) / config.batch
+        u = (
+            torch.rand(1, generator=generator, device=generator.device).cpu()
+            + torch.arange(config.batch) / config.batch
+        )
         lam = (config.lam_min + (config.lam_max - config.lam_min) * (u % 1)).to(device)  # [batch]
         alpha = torch.sigmoid(2 * lam).sqrt()[:, None]  # alpha^2 = 1 / (1 + exp(-2 lam))
         sigma = torch.sigmoid(-2 * lam).sqrt()[:, None]

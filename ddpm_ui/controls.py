@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -25,7 +26,9 @@ class Slider(gr.Slider):
 def control(recipe: type[Recipe], name: str, **settings) -> Component:
     field = next(f for f in dataclasses.fields(recipe) if f.name == name)
     rule = field.metadata
-    common = dict(label=i18n(f"field_{name}"), value=field.default, elem_id=f"{recipe.tab}-{name}") | settings
+    common: dict[str, Any] = (
+        dict(label=i18n(f"field_{name}"), value=field.default, elem_id=f"{recipe.tab}-{name}") | settings
+    )
     if "known" in rule:
         choices = [(i18n(f"choice_{known}"), known) for known in rule["known"]]
         return gr.Dropdown(choices, **common)
@@ -46,9 +49,16 @@ def shown(recipe: Recipe) -> list:
 
 
 # Answers are strings, made in a millisecond: no queue, no spinner, no endpoint of their own.
-QUIET = dict(queue=False, show_progress="hidden", api_visibility="private")
+QUIET: dict[str, Any] = dict(queue=False, show_progress="hidden", api_visibility="private")
 
 
 def on_input(controls: list[Component], update: Callable, outputs: list[Component]) -> None:
     """Call `update` when a person moves a control; of many moves the last one counts."""
-    gr.on([c.input for c in controls], update, controls, outputs, trigger_mode="always_last", **QUIET)
+    gr.on(
+        [c.input for c in controls if hasattr(c, "input")],
+        update,
+        controls,
+        outputs,
+        trigger_mode="always_last",
+        **QUIET,
+    )

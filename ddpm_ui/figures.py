@@ -57,8 +57,8 @@ def schedule_curves(schedule: Schedule) -> go.Figure:
     figure.update_yaxes(range=[-0.03, 1.03], row=1, col=1)
     figure.update_yaxes(title="λ", row=2, col=1)
     alt = (
-        f"Noise schedule over {schedule.T} steps: the signal falls from 1 to {np.sqrt(alpha_bar[-1]):.3g}, the noise rises "
-        f"from 0 to {np.sqrt(1 - alpha_bar[-1]):.3g}, half the log-SNR ends at {lam[-1]:.3g}"
+        f"Noise schedule over {schedule.T} steps: the signal falls from 1 to {np.sqrt(alpha_bar[-1]):.3g}, the noise "
+        f"rises from 0 to {np.sqrt(1 - alpha_bar[-1]):.3g}, half the log-SNR ends at {lam[-1]:.3g}"
     )
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
     return figure.update_layout(legend=legend, margin={"l": 48, "r": 12, "t": 36, "b": 40}, meta={"alt": alt})

@@ -55,7 +55,7 @@ def forward_api(
     beta_max: float = Forward.beta_max, rescale: bool = False, n: int = Forward.n, seed: int = Forward.seed,
     film: str = "",
 ) -> dict:  # fmt: skip
-    """Forward noising as a Plotly figure: one scatter for each time in `film`, by default 0, 29, 59, 99, 299, 999 of 1000."""
+    """Forward noising as a Plotly figure: one scatter for each time in `film`, by default six of them."""
     return _film("forward", lambda: Forward(data, schedule, T, beta_min, beta_max, rescale, n, seed), film)
 
 

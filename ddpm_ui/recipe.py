@@ -106,8 +106,6 @@ class Recipe:
         return SCHEDULES[self.schedule](self.T)
 
 
-
-
 FILM = (0, 29, 59, 99, 299, 999)  # thousandths of the way to noise; of T = 1000, the times themselves
 
 
@@ -136,7 +134,8 @@ class Reverse(Recipe):
 
     def options(self) -> dict:
         """What this sampler, and no other, wants to know."""
-        return {"ddpm": {"variance": self.variance}, "ddim": {"eta": self.eta}}.get(self.sampler, {})
+        known: dict[str, dict] = {"ddpm": {"variance": self.variance}, "ddim": {"eta": self.eta}}
+        return known.get(self.sampler, {})
 
     def walked(self) -> Schedule:
         """The levels that the sampler visits, `steps` of the T."""

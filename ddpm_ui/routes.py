@@ -7,11 +7,12 @@ along from the beginning. When the last reader leaves before the end, the comput
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ddpm_ui import figures
-from ddpm_ui.recipe import RECIPES, Forward, RecipeError, film_times
+from ddpm_ui.recipe import RECIPES, Forward, Recipe, RecipeError, film_times
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory, json_chunk
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 class Broadcast:
     """One computation, many readers."""
 
-    def __init__(self, source: Iterator[bytes]):
+    def __init__(self, source: Generator[bytes, None, None]):
         self.source = source
         self.chunks: list[bytes] = []
         self.size = self.readers = 0
@@ -87,10 +88,8 @@ class Broadcast:
                 if not self.started and self in waiting and place != waiting.index(self) + 1:
                     place = waiting.index(self) + 1
                     yield json_chunk({"queued": place})
-                try:
+                with contextlib.suppress(asyncio.TimeoutError):  # the place in the queue may have changed
                     await asyncio.wait_for(grew.wait(), None if self.started else 1.0)
-                except asyncio.TimeoutError:
-                    pass
         finally:
             self.readers -= 1
             if self.readers == 0 and not self.done:
@@ -103,7 +102,7 @@ waiting: list[Broadcast] = []
 _broadcasts: OrderedDict[tuple[str, str], Broadcast] = OrderedDict()
 
 
-def broadcast(kind: str, recipe) -> Broadcast:
+def broadcast(kind: str, recipe: Recipe) -> Broadcast:
     """The running or finished computation of this trajectory, or a new one."""
     key = (kind, recipe.query)
     found = _broadcasts.get(key)
@@ -119,7 +118,7 @@ def broadcast(kind: str, recipe) -> Broadcast:
     return found
 
 
-def guarded(endpoint):
+def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     """Bad input answers 400 with a message that names the field; anything else 500 without a traceback."""
 
     async def answer(request: Request) -> Response:

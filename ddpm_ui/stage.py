@@ -1,4 +1,5 @@
 """The Stage: moving points under a time bar. It fetches and draws by itself; Python only says what to show."""
+
 import gradio as gr
 
 from ddpm_ui.i18n import ASSETS
@@ -14,4 +15,6 @@ class Stage(gr.HTML):
     """
 
     def __init__(self, value="", *, name: str, clock: str, bar: bool = True, **kwargs):
-        super().__init__(value, html_template="", js_on_load=JS, apply_default_css=False, name=name, clock=clock, bar=bar, **kwargs)
+        super().__init__(
+            value, html_template="", js_on_load=JS, apply_default_css=False, name=name, clock=clock, bar=bar, **kwargs
+        )

@@ -1,7 +1,7 @@
 """A recipe becomes a trajectory: a stream of binary chunks that a Stage draws while it arrives, and the way back.
 
-A chunk is [uint32 kind][uint32 length][payload, zero-padded to 4 bytes], little endian. Positions are fixed point, int16
-times RANGE / 32767, in variance-preserving coordinates x / sqrt(alpha^2 + sigma^2), where every path fits one picture.
+A chunk is [uint32 kind][uint32 length][payload, zero-padded to 4 bytes], little endian. Positions are fixed point,
+int16 times RANGE / 32767, in variance-preserving coordinates, x / sqrt(alpha^2 + sigma^2): every path fits one picture.
 
     JSON     header first, then updates to it: metrics, done
     COLOURS  uint8 [n]             where in the data the particle belongs
@@ -16,7 +16,7 @@ import dataclasses
 import json
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -61,6 +61,8 @@ def fixed_point(x: Tensor) -> bytes:
     return np.rint(x.cpu().double().numpy() * (32767 / RANGE)).clip(-32767, 32767).astype("<i2").tobytes()
 
 
+BADGES = {"network": "learned", "exact": "exact"}
+
 mixture_of = lru_cache(maxsize=32)(lambda data: DATASETS[data]())
 
 
@@ -98,24 +100,28 @@ def _header(recipe: Recipe, schedule: Schedule, *, part: str, **more) -> bytes:
     return json_chunk(common | dict(range=RANGE, view=VIEW, title=[f"choice_{recipe.data}", part]) | more)
 
 
-def forward(recipe: Forward) -> Iterator[bytes]:
+def forward(recipe: Forward) -> Generator[bytes, None, None]:
     """The closed form: x0 and eps of every particle."""
     noise = ParticleNoise(recipe.seed, recipe.n)
     mixture = mixture_of(recipe.data)
     x0, component = noise.data(mixture)
-    yield _header(recipe, recipe.full_schedule(), mode="mix", direction="forward", badge="exact", layers=["x"], part="closed_form")
+    yield _header(
+        recipe, recipe.full_schedule(), mode="mix", direction="forward", badge="exact", layers=["x"], part="closed_form"
+    )
     yield _colours(component, mixture)
     yield chunk(PAIR, fixed_point(x0) + fixed_point(noise.start()))
     yield json_chunk({"done": True})
 
 
-def chain(recipe: Forward) -> Iterator[bytes]:
+def chain(recipe: Forward) -> Generator[bytes, None, None]:
     """The Markov chain, one noisy step after another, from the same x0; with its deviation from the closed form."""
     noise, schedule = ParticleNoise(recipe.seed, recipe.n), recipe.full_schedule()
     mixture = mixture_of(recipe.data)
     x0, component = noise.data(mixture)
     stored = _stored(schedule.T, recipe.film)
-    yield _header(recipe, schedule, mode="frames", direction="forward", badge="exact", layers=["x"], times=stored, part="chain")
+    yield _header(
+        recipe, schedule, mode="frames", direction="forward", badge="exact", layers=["x"], times=stored, part="chain"
+    )
     yield _colours(component, mixture)
     x, eps, deviation, keep = x0, noise.start(), [], set(stored)
     for t in range(schedule.T + 1):
@@ -127,7 +133,7 @@ def chain(recipe: Forward) -> Iterator[bytes]:
     yield json_chunk({"series": {"name": "deviation", "value": deviation}, "done": True})
 
 
-def reverse(recipe: Reverse) -> Iterator[bytes]:
+def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
     """The sampler's walk from noise to data, as it happens; then how far the result is from the data."""
     schedule, mixture = recipe.walked(), mixture_of(recipe.data)
     denoiser = denoiser_of(recipe.denoiser, recipe.data)
@@ -137,8 +143,8 @@ def reverse(recipe: Reverse) -> Iterator[bytes]:
     cloud = truth[:CLOUD_SIZE]
     stored = _stored(schedule.T)
     yield _header(
-        recipe, schedule, mode="frames", direction="reverse", badge=denoiser.badge, layers=["x", "x0"], times=stored[::-1],
-        data=len(cloud), device=devices.describe(device), part=f"choice_{recipe.sampler}",
+        recipe, schedule, mode="frames", direction="reverse", badge=BADGES[recipe.denoiser], layers=["x", "x0"],
+        times=stored[::-1], data=len(cloud), device=devices.describe(device), part=f"choice_{recipe.sampler}",
     )  # fmt: skip
     yield destination_colours(recipe.data, recipe.seed, recipe.n)
     yield chunk(CLOUD, fixed_point(cloud))
@@ -165,7 +171,11 @@ def reverse(recipe: Reverse) -> Iterator[bytes]:
     yield json_chunk({"done": True})
 
 
-TRAJECTORIES = {"forward": forward, "chain": chain, "reverse": reverse}
+TRAJECTORIES: dict[str, Callable[..., Generator[bytes, None, None]]] = {
+    "forward": forward,
+    "chain": chain,
+    "reverse": reverse,
+}
 
 
 @dataclasses.dataclass
@@ -192,7 +202,9 @@ class Trajectory:
             elif kind == PAIR:
                 self.pair = self._points(payload, 2)
             elif kind == FRAME:
-                self.frames[struct.unpack_from("<i", payload)[0]] = self._points(payload[8:], len(self.header["layers"]))
+                self.frames[struct.unpack_from("<i", payload)[0]] = self._points(
+                    payload[8:], len(self.header["layers"])
+                )
         return self
 
     def _points(self, payload: bytes, layers: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import dataclasses
 import html
 import json
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -31,7 +32,10 @@ def stage_value(kind: str, recipe: Recipe, view: Mapping[str, str], *, play: boo
 
 def note(message: str) -> dict:
     """A plain sentence above the picture, or nothing."""
-    return gr.update(value=f'<div class="lab-note" role="status">{html.escape(message)}</div>' if message else "", visible=bool(message))
+    return gr.update(
+        value=f'<div class="lab-note" role="status">{html.escape(message)}</div>' if message else "",
+        visible=bool(message),
+    )
 
 
 @dataclasses.dataclass
@@ -42,14 +46,14 @@ class Exhibit:
     controls: list[Component]
     note: Component
     outputs: list[Component]
-    show: Callable[[Recipe, Mapping[str, str]], list]  # -> the note's value, then one for each output
+    show: Callable[[Any, Mapping[str, str]], list]  # -> the note's value, then one for each output
 
     def listen(self) -> None:
         on_input(self.controls, self.update, [self.note, *self.outputs])
 
     def recipe(self, values: Iterable) -> Recipe:
         """What the controls say. RecipeError if they say nonsense."""
-        return RECIPES[self.tab].of(dict(zip(self.names, values)))
+        return RECIPES[self.tab].of(dict(zip(self.names, values, strict=True)))
 
     def update(self, *values) -> list:
         """A control moved: note and outputs."""
@@ -58,7 +62,7 @@ class Exhibit:
         except RecipeError as error:
             return [note(str(error)), *[gr.skip()] * len(self.outputs)]
 
-    def replace(self, change: Callable[[Recipe], Recipe], *values) -> list:
+    def replace(self, change: Callable[[Any], Recipe], *values) -> list:
         """A button changed the recipe: controls, note and outputs."""
         try:
             recipe = change(self.recipe(values))

@@ -13,14 +13,14 @@ import gradio as gr
 from ddpm_ui.chart import Chart
 from ddpm_ui.controls import QUIET, control
 from ddpm_ui.i18n import i18n
-from ddpm_ui.recipe import Forward
+from ddpm_ui.recipe import Forward, Recipe
 from ddpm_ui.stage import Stage
 from ddpm_ui.tabs.exhibit import Exhibit, note, source, stage_value
 
 ENOUGH_NOISE = 0.05  # x_T counts as noise when less than this share of its amplitude is data
 
 
-def is_noise(recipe: Forward) -> bool:
+def is_noise(recipe: Recipe) -> bool:
     return math.sqrt(recipe.full_schedule().alpha_bar[-1]) <= ENOUGH_NOISE
 
 
@@ -32,7 +32,7 @@ def fixed(recipe: Forward) -> Forward:
     return next((c for c in candidates if is_noise(c)), dataclasses.replace(recipe, schedule="cosine"))
 
 
-def terminal_note(recipe: Forward) -> str:
+def terminal_note(recipe: Recipe) -> str:
     schedule = recipe.full_schedule()
     alpha_bar = schedule.alpha_bar[-1].item()
     return (
@@ -67,7 +67,9 @@ def build() -> Exhibit:
             film = Chart(name="forward-film", height=190, elem_classes="lab-film")
             curves = Chart(name="forward-curves", clock="forward", height=340)
         with gr.Column(elem_classes="lab-controls"):
-            controls = {name: control(Forward, name) for name in ("data", "schedule", "T", "beta_min", "beta_max", "rescale")}
+            controls = {
+                name: control(Forward, name) for name in ("data", "schedule", "T", "beta_min", "beta_max", "rescale")
+            }
             with gr.Accordion(i18n("more"), open=False, elem_id="forward-more"):
                 controls |= {name: control(Forward, name) for name in ("chain", "n", "seed", "film")}
     ordered = [controls[f.name] for f in dataclasses.fields(Forward)]

@@ -154,7 +154,9 @@ def test_curves_have_a_cursor_at_t_and_set_it(visit):
     at = cursor.bounding_box()["x"]
     lab.page.keyboard.press("End")
     lab.until("forward", "s.clock.t === 1000")
-    lab.page.wait_for_function("x => document.querySelector('#forward-curves .lab-cursor').getBoundingClientRect().x > x + 100", arg=at)
+    lab.page.wait_for_function(
+        "x => document.querySelector('#forward-curves .lab-cursor').getBoundingClientRect().x > x + 100", arg=at
+    )
     plot = lab.page.locator("#forward-curves .nsewdrag").first
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
@@ -191,7 +193,7 @@ def test_clicking_a_particle_follows_it(visit):
     lab = visit("?t=300&n=50")
     lab.until("forward", "s.idle")
     x, y = lab.positions("forward")[:2]
-    place = lab.stage("forward", f"(({{xaxis, yaxis}}, box) => [box.x + xaxis._offset + xaxis.d2p({x}), box.y + yaxis._offset + yaxis.d2p({y})])(s.gd._fullLayout, s.gd.getBoundingClientRect())")  # fmt: skip
-    lab.page.mouse.click(*place)
+    pixel = "s.gd._fullLayout.{0}axis._offset + s.gd._fullLayout.{0}axis.d2p({1}) + s.gd.getBoundingClientRect().{0}"
+    lab.page.mouse.click(*(lab.stage("forward", pixel.format(axis, value)) for axis, value in (("x", x), ("y", y))))
     lab.page.locator("#forward-stage .lab-ring").wait_for(state="visible")
     assert "particle" in lab.page.locator("#forward-stage [data-text=note]").inner_text()

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from ddpm_ui.i18n import STRINGS
+
 LINKS = {
     "forward": "?tab=forward&data=checkerboard&schedule=cosine&T=120&seed=3&n=700&t=40",
     "reverse": "?tab=reverse&data=two_moons&sampler=ddim&steps=25&n=700&eta=0.5&t=10",
@@ -98,7 +100,7 @@ def test_tabs_keep_their_own_state_and_address(visit):
 def test_looks_change_the_page_and_the_link(visit, look):
     lab = visit("?t=100")
     lab.until("forward", "s.idle")
-    style = "s => [getComputedStyle(document.body).getPropertyValue('--lab-ink'), getComputedStyle(document.body).getPropertyValue('--lab-size')]"
+    style = "['ink', 'size'].map(key => getComputedStyle(document.body).getPropertyValue(`--lab-${key}`))"
     before = lab.page.evaluate(style)
     lab.page.locator(f"[data-look={look}]").click()
     assert lab.page.evaluate(style) != before
@@ -117,7 +119,13 @@ def test_chinese(visit):
 @pytest.mark.parametrize("tab", ["forward", "reverse"])
 def test_phone(visit, tab):
     """Nothing sticks out sideways, and targets are large enough for a thumb."""
-    lab = visit(f"?tab={tab}&steps=20&n=500&chain=1", stage=tab, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    lab = visit(
+        f"?tab={tab}&steps=20&n=500&chain=1",
+        stage=tab,
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
+    )
     lab.page.wait_for_load_state("networkidle")
     assert lab.page.evaluate("document.documentElement.scrollWidth") <= 390
     size = lab.page.locator(f"#{tab}-stage [data-do=toggle]").bounding_box()
@@ -127,7 +135,12 @@ def test_phone(visit, tab):
 @pytest.mark.parametrize("tab", ["forward", "reverse"])
 def test_picture_time_bar_and_controls_fit_a_small_laptop(visit, tab):
     lab = visit(f"?tab={tab}&steps=20", stage=tab)
-    for part in (f"#{tab}-stage .lab-picture-area", f"#{tab}-stage .lab-range", f"#{tab}-stage .lab-readout", f"#{tab}-T, #{tab}-steps"):
+    for part in (
+        f"#{tab}-stage .lab-picture-area",
+        f"#{tab}-stage .lab-range",
+        f"#{tab}-stage .lab-readout",
+        f"#{tab}-T, #{tab}-steps",
+    ):
         box = lab.page.locator(part).first.bounding_box()
         assert box["y"] + box["height"] <= 768
 
@@ -135,13 +148,15 @@ def test_picture_time_bar_and_controls_fit_a_small_laptop(visit, tab):
 def test_every_picture_has_a_text_alternative(visit):
     lab = visit("?t=100")
     lab.until("forward", "s.idle")
-    lab.page.wait_for_function("lab.charts['forward-curves']?.gd.data?.length && lab.charts['forward-film']?.gd.data?.length")
-    labels = lab.page.evaluate("[...document.querySelectorAll('[role=img]')].map(node => node.getAttribute('aria-label'))")
+    lab.page.wait_for_function(
+        "lab.charts['forward-curves']?.gd.data?.length && lab.charts['forward-film']?.gd.data?.length"
+    )
+    labels = lab.page.evaluate(
+        "[...document.querySelectorAll('[role=img]')].map(node => node.getAttribute('aria-label'))"
+    )
     assert len(labels) >= 3
     assert all(label and re.search(r"\d", label) for label in labels)
 
 
 def test_words_exist_in_both_languages():
-    from ddpm_ui.i18n import STRINGS
-
     assert STRINGS["en"].keys() == STRINGS["zh-CN"].keys()

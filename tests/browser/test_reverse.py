@@ -6,7 +6,7 @@ QUICK = "?tab=reverse&sampler=ddim&steps=20&n=500"
 
 
 def test_the_network_walks_back_to_the_data(visit):
-    """No button is needed: the walk starts, ends at t = 0 on the data, and is measured there, each number with its floor."""
+    """No button is needed: the walk starts, ends at t = 0 on the data, and is measured, each number with its floor."""
     lab = visit("?tab=reverse&steps=200&n=1000", stage="reverse")
     lab.finished()
     assert lab.page.locator("#reverse-stage .lab-badge").inner_text() == "learned"
@@ -22,7 +22,9 @@ def test_the_network_walks_back_to_the_data(visit):
     lab.page.keyboard.press("Home")
     lab.until("reverse", "s.clock.t === 0 && s.idle")
     assert lab.page.locator("#reverse-stage [data-number=nfe]").inner_text() == "200"
-    assert "CPU" in lab.page.locator(".lab-device").inner_text() or "CUDA" in lab.page.locator(".lab-device").inner_text()
+    assert (
+        "CPU" in lab.page.locator(".lab-device").inner_text() or "CUDA" in lab.page.locator(".lab-device").inner_text()
+    )
 
 
 CONTROLS = {
@@ -119,7 +121,10 @@ def test_layers_can_be_seen_and_linked(visit, layer):
     assert lab.stage("reverse", "s.gd.data.length") == 1
     lab.page.locator(f"#reverse-stage [data-layer={layer}]").click()
     lab.until("reverse", f"s.idle && s.gd.data.length === {1 + LAYERS[layer]}")
-    lab.page.wait_for_function("layer => layer === 'data' ? !location.search.includes('layers') : location.search.endsWith(`layers=${layer}`)", arg=layer)
+    lab.page.wait_for_function(
+        "layer => layer === 'data' ? !location.search.includes('layers') : location.search.endsWith(`layers=${layer}`)",
+        arg=layer,
+    )
     again = visit(lab.page.url.removeprefix(lab.address + "/"), stage="reverse")
     again.finished()
     assert again.stage("reverse", "s.gd.data.length") == 1 + LAYERS[layer]

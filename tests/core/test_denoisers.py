@@ -122,7 +122,3 @@ def test_sampling_builds_no_graph():
 def test_unknown_target_lists_the_known_ones():
     with pytest.raises(KeyError, match="v, eps, x0"):
         NetworkDenoiser(MLP(), "velocity")
-
-
-def test_denoisers_say_whether_they_are_exact_or_learned():
-    assert MixtureDenoiser.badge == EmpiricalDenoiser.badge == "exact" != NetworkDenoiser.badge

@@ -12,6 +12,7 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA de
 
 
 def network(where="cpu"):
+    torch.manual_seed(0)  # the same weights at every call
     net = MLP(width=16, depth=2)
     nn.init.normal_(net.out.weight, std=0.1, generator=torch.Generator().manual_seed(0))
     return NetworkDenoiser(net.to(where))

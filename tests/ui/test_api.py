@@ -35,7 +35,12 @@ def test_reverse_returns_the_walk(client):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [({"T": 0}, "T must be"), ({"n": 10**9}, "n must be"), ({"beta_min": 0.1}, "beta_min must not exceed"), ({"film": "x"}, "film must be")],
+    [
+        ({"T": 0}, "T must be"),
+        ({"n": 10**9}, "n must be"),
+        ({"beta_min": 0.1}, "beta_min must not exceed"),
+        ({"film": "x"}, "film must be"),
+    ],
 )
 def test_bad_arguments_are_named(client, arguments, words):
     with pytest.raises(Exception, match=words):
