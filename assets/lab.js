@@ -202,8 +202,8 @@ window.lab = (() => {
   document.addEventListener("keydown", event => {
     const move = MOVES[event.key], {target} = event;
     if (!move || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (target.closest("input:not(.lab-range), textarea, select, [contenteditable], [role=listbox], [role=slider]")) return;
-    if (event.key === " " && target.closest("button:not([role=tab]), a, summary")) return;  // a tab keeps the focus after a click
+    if (target.closest("input:not(.lab-range, [type=checkbox]), textarea, select, [contenteditable], [role=listbox], [role=slider]")) return;
+    if (event.key === " " && target.closest("button:not([role=tab]), a, summary, [type=checkbox]")) return;  // a tab keeps the focus after a click
     const stage = Object.values(stages).find(inView);
     if (!stage?.clock.T) return;
     event.preventDefault();

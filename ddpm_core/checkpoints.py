@@ -29,6 +29,8 @@ def save_checkpoint(path: str | Path, net: nn.Module, metadata: dict) -> None:
     """Write `net` (one of NETWORKS) with its metadata, which must hold the `target` that it predicts."""
     if metadata.get("target") not in TARGETS:
         raise ValueError(f"metadata['target'] must be one of {', '.join(TARGETS)}, got {metadata.get('target')!r}")
+    if Path(path).suffix != ".safetensors":
+        raise ValueError(f"a checkpoint's name ends in .safetensors, got {Path(path).name!r}")
     described = {
         "format": FORMAT,
         "network": {"name": type(net).__name__} | vars(net)["hyperparameters"],
@@ -42,6 +44,7 @@ def save_checkpoint(path: str | Path, net: nn.Module, metadata: dict) -> None:
         raise ValueError(f"the weights take {size} bytes; the limit is {MAX_BYTES}")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     safetensors.torch.save_file(tensors, path, metadata={"ddpm_core": json.dumps(described)})
+    Path(path).chmod(0o644)  # safetensors lets nobody else read what it writes
 
 
 def names() -> list[str]:

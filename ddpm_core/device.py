@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ def describe(device: torch.device) -> str:
 def walk(name: str, denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, **options) -> Iterator[Step]:
     """SAMPLERS[name] on the device of x_T [n, ...]: on CUDA replayed as one graph, elsewhere as it stands.
 
-    KeyError lists the known samplers. The tensors of a Step are valid until the next Step is asked for.
+    KeyError lists the known samplers.
     """
     if name not in SAMPLERS:
         raise KeyError(f"unknown sampler {name!r}; known: {', '.join(SAMPLERS)}")
@@ -79,16 +80,19 @@ class _Recording:
         torch.cuda.current_stream(x_T.device).wait_stream(side)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-            self.steps = [(step, step.prediction.x0) for step in record()]  # x0 is read later, so compute it inside
+            self.steps = list(record())
+            self.x = torch.stack([step.x for step in self.steps])  # [T + 1, n, ...]
+            self.values = torch.stack([step.prediction.value for step in self.steps])
 
     def replay(self, x_T: Tensor, noise: Noise) -> Iterator[Step]:
-        with self.lock:  # two replays would share the buffers
+        with self.lock:  # two replays share the buffers; what leaves here is a copy
             self.x_T.copy_(x_T)
             if used := sorted(self.used):
                 self.z[used] = torch.stack([noise(t).cpu() for t in used]).to(self.z)
             self.graph.replay()
-            for step, _ in self.steps:
-                yield step
+            moved = zip(self.steps, self.x.clone(), self.values.clone(), strict=True)
+        for step, x, value in moved:
+            yield replace(step, x=x, prediction=replace(step.prediction, x=x, value=value))
 
 
 _recordings: OrderedDict[tuple, _Recording | None] = OrderedDict()

@@ -34,8 +34,8 @@ class Prediction:
     x: Tensor
     alpha: Level
     sigma: Level
-    _given: str
-    _value: Tensor
+    given: str  # the view that was told: x0, eps, v or score
+    value: Tensor  # and what it is, shaped like x
 
     @classmethod
     def of(cls, x: Tensor, alpha: Level, sigma: Level, **view: Tensor) -> Prediction:
@@ -49,33 +49,33 @@ class Prediction:
     def x0(self) -> Tensor:
         """The clean point expected. ValueError at alpha = 0 when only eps or score is known."""
         a, s = self.alpha, self.sigma
-        if self._given == "x0":
-            return self._value
-        if self._given == "v":
-            return (a * self.x - s * self._value) / (a * a + s * s)
-        return (self.x - s * self.eps) / _nonzero(a, "alpha", f"x0 from {self._given}")
+        if self.given == "x0":
+            return self.value
+        if self.given == "v":
+            return (a * self.x - s * self.value) / (a * a + s * s)
+        return (self.x - s * self.eps) / _nonzero(a, "alpha", f"x0 from {self.given}")
 
     @cached_property
     def eps(self) -> Tensor:
         """The noise expected. ValueError at sigma = 0 when only x0 is known."""
         a, s = self.alpha, self.sigma
-        if self._given == "eps":
-            return self._value
-        if self._given == "v":
-            return (s * self.x + a * self._value) / (a * a + s * s)
-        if self._given == "score":
-            return -s * self._value
-        return (self.x - a * self._value) / _nonzero(s, "sigma", "eps from x0")
+        if self.given == "eps":
+            return self.value
+        if self.given == "v":
+            return (s * self.x + a * self.value) / (a * a + s * s)
+        if self.given == "score":
+            return -s * self.value
+        return (self.x - a * self.value) / _nonzero(s, "sigma", "eps from x0")
 
     @property
     def score(self) -> Tensor:
         """grad log p_t at x. ValueError at sigma = 0 unless given."""
-        return self._value if self._given == "score" else -self.eps / _nonzero(self.sigma, "sigma", "score")
+        return self.value if self.given == "score" else -self.eps / _nonzero(self.sigma, "sigma", "score")
 
     @property
     def v(self) -> Tensor:
         """alpha eps - sigma x0."""
-        return self._value if self._given == "v" else self.alpha * self.eps - self.sigma * self.x0
+        return self.value if self.given == "v" else self.alpha * self.eps - self.sigma * self.x0
 
     def velocity(self, d_alpha: Level, d_sigma: Level) -> Tensor:
         """dx/dt = alpha' x0 + sigma' eps along a path with these slopes (Lipman et al. 2023, example II)."""

@@ -11,7 +11,6 @@ class Chart(gr.HTML):
     """Its value is "", a figure as JSON, or `{"src"}`, where to fetch one.
 
     Colours may be CSS variables ("var(--lab-data)"); `layout.meta.alt` is the text alternative.
-
     With a `clock` the x axis is t: the cursor follows the clock, a click or drag sets it.
     """
 
@@ -20,6 +19,7 @@ class Chart(gr.HTML):
             value,
             html_template="",
             js_on_load=JS,
+            elem_id=f"{name}-chart",
             apply_default_css=False,
             name=name,
             clock=clock,

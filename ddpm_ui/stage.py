@@ -16,5 +16,13 @@ class Stage(gr.HTML):
 
     def __init__(self, value="", *, name: str, clock: str, bar: bool = True, **kwargs):
         super().__init__(
-            value, html_template="", js_on_load=JS, apply_default_css=False, name=name, clock=clock, bar=bar, **kwargs
+            value,
+            html_template="",
+            js_on_load=JS,
+            elem_id=f"{name}-stage",
+            apply_default_css=False,
+            name=name,
+            clock=clock,
+            bar=bar,
+            **kwargs,
         )

@@ -61,9 +61,9 @@ def build() -> Exhibit:
             message = gr.HTML(visible=False, elem_id="forward-note", apply_default_css=False)
             fix = gr.Button(i18n("fix"), visible=False, size="sm", elem_id="forward-fix", elem_classes="lab-fix")
             with gr.Row(elem_classes="lab-pair"):
-                stage = Stage(name="forward", clock="forward", elem_id="forward-stage", elem_classes="lab-half")
+                stage = Stage(name="forward", clock="forward", elem_classes="lab-half")
                 with gr.Column(visible=False, elem_classes="lab-half") as beside:
-                    chain_stage = Stage(name="chain", clock="forward", elem_id="chain-stage", bar=False)
+                    chain_stage = Stage(name="chain", clock="forward", bar=False)
             film = Chart(name="forward-film", height=190, elem_classes="lab-film")
             curves = Chart(name="forward-curves", clock="forward", height=340)
         with gr.Column(elem_classes="lab-controls"):

@@ -38,7 +38,7 @@ def build() -> Exhibit:
     with gr.Row(elem_classes="lab-row"):
         with gr.Column(elem_classes="lab-picture"):
             message = gr.HTML(visible=False, elem_id="reverse-note", apply_default_css=False)
-            stage = Stage(name="reverse", clock="reverse", elem_id="reverse-stage")
+            stage = Stage(name="reverse", clock="reverse")
             film = Chart(name="reverse-film", height=190, elem_classes="lab-film")
         with gr.Column(elem_classes="lab-controls"):
             run = gr.Button(i18n("run"), variant="primary", elem_id="reverse-run")

@@ -4,7 +4,7 @@ import re
 import shutil
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync"""
@@ -31,10 +31,9 @@ class Lab:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
 
-    def open(self, query: str = "", *, stage: str | None = "forward") -> "Lab":
+    def open(self, query: str, stage: str) -> "Lab":
         self.page.goto(f"{self.address}/{query}")
-        if stage:
-            self.page.wait_for_function("name => window.lab?.stages[name]?.painted > 0", arg=stage)
+        self.until(stage, "s.painted > 0")
         return self
 
     def stage(self, name: str, expression: str):
@@ -84,20 +83,27 @@ class Lab:
         self.page.locator(f"#{tab}-more button").first.click()
 
 
+@pytest.fixture(scope="session")
+def contexts(browser: Browser) -> dict[str, BrowserContext]:
+    return {}
+
+
 @pytest.fixture
-def visit(browser: Browser, server: str):
+def visit(browser: Browser, contexts: dict[str, BrowserContext], server: str):
     """visit(query) opens the page as a new person; nothing may leave the machine, nothing may fail in the page."""
     people = []
 
-    def arrive(query: str = "", *, stage: str | None = "forward", **context) -> Lab:
-        context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US"} | context)
-        context.set_default_timeout(60_000)
-        people.append(Lab(context.new_page(), server))
-        return people[-1].open(query, stage=stage)
+    def arrive(query: str = "", *, stage: str = "forward", **settings) -> Lab:
+        key = repr(settings)
+        if key not in contexts:  # people share a browser cache, as on a machine in a lecture hall; never a session
+            contexts[key] = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US"} | settings)
+            contexts[key].set_default_timeout(60_000)
+        people.append(Lab(contexts[key].new_page(), server))
+        return people[-1].open(query, stage)
 
     yield arrive
     for lab in people:
-        lab.page.context.close()
+        lab.page.close()
         outside = [url for url in lab.requests if not re.match(rf"({re.escape(server)}/|data:|blob:)", url)]
         assert not outside, f"the page asked the outside world for {outside}"
         assert not lab.errors
