@@ -55,7 +55,7 @@ QUIET: dict[str, Any] = dict(queue=False, show_progress="hidden", api_visibility
 def on_input(controls: list[Component], update: Callable, outputs: list[Component]) -> None:
     """Call `update` when a person moves a control; of many moves the last one counts."""
     gr.on(
-        [c.input for c in controls if hasattr(c, "input")],
+        [getattr(c, event) for c in controls for event in ("input", "submit") if hasattr(c, event)],
         update,
         controls,
         outputs,

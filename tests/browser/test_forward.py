@@ -145,6 +145,7 @@ def test_film_strip_shows_the_chosen_times(visit):
     lab.more("forward")
     field = lab.page.locator("#forward-film textarea, #forward-film input")
     field.fill("0, 500, 1000")
+    field.press("Enter")
     lab.page.wait_for_function(f"{titles}.length === 3")
     assert lab.page.evaluate(titles) == ["t = 0", "t = 500", "t = 1000"]
 
