@@ -2,9 +2,8 @@
 
 import os
 
-os.environ.setdefault(
-    "GRADIO_ANALYTICS_ENABLED", "False"
-)  # the only two calls that the server would make to the outside
+# Gradio's analytics are the only two calls that the server would make to the outside.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import torch
 

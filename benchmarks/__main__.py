@@ -1,4 +1,4 @@
-"""python -m benchmarks [sampling|quality|page ...]: one run, one table, in the order in which the README shows it."""
+"""python -m benchmarks [sampling|quality|page ...]: one run, one table, of the parts named, or of all."""
 
 import platform
 import sys

@@ -18,9 +18,8 @@ class LamEmbedding(nn.Module):
 
     def __init__(self, features: int = 32):
         super().__init__()
-        periods = [
-            10 ** (1.5 * i / (features // 2 - 1)) for i in range(features // 2)
-        ]  # 1 to 30, twice the range of lam
+        # periods from 1 to 30, twice the range of lam
+        periods = [10 ** (1.5 * i / (features // 2 - 1)) for i in range(features // 2)]
         frequencies = torch.tensor([math.tau / period for period in periods])
         self.register_buffer("frequencies", frequencies, persistent=False)
 
