@@ -3,7 +3,6 @@ const say = lab.t, body = document.body, query = new URLSearchParams(location.se
 element.innerHTML = `<header class="lab-header"><h1>Diffusion lab <small>${say("subtitle")}</small></h1><nav>
   <button type="button" data-look="dark">${say("dark")}</button>
   <button type="button" data-look="projector">${say("projector")}</button>
-  <a href="?view=api">API</a>
   <button type="button" data-copy>${say("copy_link")}</button></nav></header>`;
 const LOOKS = {dark: ["__theme", "dark", "light"], projector: ["mode", "projector", null]};  // body class: address key, on, off
 

@@ -2,7 +2,7 @@
 // rest the step on show becomes real Plotly traces, so that hover, lasso, PNG and gd.data are true to what is seen.
 const {t: say, number, clamp, visible, css} = lab;
 const TOUCH = matchMedia("(pointer: coarse)").matches;
-const {bar} = props, id = props.name, clock = lab.clock(props.clock);
+const {bar = true} = props, id = props.name, clock = lab.clock(props.clock);
 const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .45, REST = 250, READ = 80, DEFAULT_LAYERS = "data";
 
 // ---- markup
@@ -419,8 +419,8 @@ async function fetchRun(cache = "default") {
   try {
     const [response] = await Promise.all([fetch(`${lab.root}/${value.src}`, {signal: mine.signal, cache}), ready()]);
     if (!response.ok) {
-      const {error = `${response.status} ${response.statusText}`} = await response.json().catch(() => ({}));
-      return fail(error, response.status >= 500);
+      const {message} = await response.json().catch(() => ({}));
+      return fail(message ? say(...message) : `${response.status} ${response.statusText}`, response.status >= 500);
     }
     await lab.read(response, (kind, buffer, offset, bytes) => {
       if (kind === 0) {
@@ -428,7 +428,7 @@ async function fetchRun(cache = "default") {
         if (incoming) Object.assign(incoming.header, part);
         else if (part.n) incoming = new Run(part);
         else ({queued} = part);                // a place in the queue is known before anything else
-        if (part.error) fail(part.error, false);
+        if (part.message) fail(say(...part.message), false);
         if (incoming === run) readHeader();
       } else {
         incoming.take(kind, buffer, offset, bytes);
@@ -502,7 +502,7 @@ function stop() {
 function writeAddress() {
   if (!bar || !run || !value.link || !visible(element)) return;
   const now = new URLSearchParams(location.search), link = new URLSearchParams(value.link);
-  for (const key of ["mode", "__theme"]) if (now.has(key)) link.set(key, now.get(key));
+  for (const key of ["mode", "__theme", "view"]) if (now.has(key)) link.set(key, now.get(key));
   if (!clock.playing) link.set("t", Math.round(clock.t));
   const shown = [...layers].join(",");
   if (shown !== DEFAULT_LAYERS) link.set("layers", shown);

@@ -5,30 +5,19 @@ The peer is what Gradio offers for the same purpose, a generator that streams fi
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from benchmarks.row import Row
+from tests.real import DESKTOP, chromium, served
 
 N = 5_000
 SECONDS = 4
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 PEER = f"""
 import time, gradio as gr, numpy as np, plotly.graph_objects as go
@@ -64,37 +53,15 @@ DIFFERENT_TITLES = """(all => () => {
 })(new Set())"""
 
 
-@contextmanager
-def served(*command: str) -> Iterator[str]:
-    """The address of a Gradio app in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
-    process = subprocess.Popen([sys.executable, *command], env=environment, stdout=subprocess.DEVNULL)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/gradio_api/app_id", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 def _visit(browser: Browser, address: str) -> Page:
-    page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
+    page = browser.new_context(viewport=DESKTOP).new_page()
     page.goto(address)
     return page
 
 
 def _opening(browser: Browser, address: str) -> tuple[float, dict[str, float]]:
     """Seconds until particles move for somebody who was never here, and megabytes by kind."""
-    page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
+    page = browser.new_context(viewport=DESKTOP).new_page()
     network, sizes, kinds = page.context.new_cdp_session(page), {}, {}
     network.send("Network.enable")
     network.on("Network.responseReceived", lambda e: kinds.update({e["requestId"]: e["response"]["url"]}))
@@ -126,8 +93,8 @@ def _stage_rates(browser: Browser, address: str) -> tuple[float, float, int]:
     return playing, scrubbing, len(requests)
 
 
-def _peer_rate(browser: Browser) -> float:
-    with served("-c", PEER) as address:
+def _peer_rate(browser: Browser, log: Path) -> float:
+    with served("-c", PEER, log=log) as address:
         page = _visit(browser, address)
         page.wait_for_selector(".js-plotly-plot .gtitle", state="attached", timeout=120_000)
         rate = page.evaluate(RATE.replace("act(k);", "number();"), [DIFFERENT_TITLES, 2 * SECONDS, "k => k"])
@@ -136,9 +103,11 @@ def _peer_rate(browser: Browser) -> float:
 
 
 def rows(repeats: int = 3) -> Iterator[Row]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    with sync_playwright() as playwright, served("app.py") as address:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+    with (
+        TemporaryDirectory() as folder,
+        chromium() as browser,
+        served("app.py", log=Path(folder, "app.txt")) as address,
+    ):
         _opening(browser, address)  # the very first visit also pays for the server's own warming up
         openings = [_opening(browser, address) for _ in range(repeats)]
         seconds, megabytes = median(o[0] for o in openings), openings[0][1]
@@ -148,7 +117,7 @@ def rows(repeats: int = 3) -> Iterator[Row]:
             "bytes on the wire, first visit", f"{sum(megabytes.values()):.2f} MB", f"of it, MB: {sizes}", "", "", None
         )
         rates = [_stage_rates(browser, address) for _ in range(repeats)]
-        peer = median(_peer_rate(browser) for _ in range(repeats))
+        peer = median(_peer_rate(browser, Path(folder, "peer.txt")) for _ in range(repeats))
         for i, what in enumerate(("playing", "scrubbing")):
             rate = median(r[i] for r in rates)
             against, ratio = f"gr.Plot, offered 2 figures/s: {peer:.1f}", rate / peer
@@ -163,4 +132,3 @@ def rows(repeats: int = 3) -> Iterator[Row]:
             )
         asked = sum(r[2] for r in rates)
         yield Row("requests while playing and scrubbing", str(asked), "", "", "0", asked == 0)
-        browser.close()

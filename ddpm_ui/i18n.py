@@ -2,9 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 ASSETS = Path(__file__).parents[1] / "assets"
 STRINGS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ASSETS / "i18n").glob("*.json"))}
 i18n = gr.I18n(**STRINGS)
+
+
+class Message(NamedTuple):
+    """A sentence with numbers in it. The page says it in its own language; str() is English."""
+
+    key: str
+    values: dict[str, Any]
+
+    def __str__(self) -> str:
+        return STRINGS["en"][self.key].format(**self.values)

@@ -11,8 +11,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from ddpm_ui import figures, routes
 from ddpm_ui.controls import QUIET
-from ddpm_ui.header import Header
 from ddpm_ui.i18n import ASSETS, STRINGS, i18n
+from ddpm_ui.parts import Header
 from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times
 from ddpm_ui.tabs import forward, reverse
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory
@@ -22,7 +22,7 @@ TABS = {"forward": forward.build, "reverse": reverse.build}
 
 def build() -> gr.Blocks:
     with gr.Blocks(title="Diffusion lab", analytics_enabled=False) as page:
-        Header()
+        Header(name="lab")
         with gr.Tabs(elem_id="tabs") as tabs:
             exhibits = []
             for name, build_tab in TABS.items():
@@ -70,6 +70,11 @@ def reverse_api(
     return _film("reverse", lambda: Reverse(*fields), film)
 
 
+def css() -> str:
+    colours = "; ".join(f"--lab-{meaning}: {colour}" for meaning, colour in figures.COLOURS.items())
+    return f"body {{ {colours} }}\n" + (ASSETS / "lab.css").read_text(encoding="utf-8")
+
+
 def head() -> str:
     config = {"plotly": routes.PLOTLY_VERSION, "palette": figures.PALETTE, "strings": STRINGS}
     script = (ASSETS / "lab.js").read_text(encoding="utf-8")
@@ -80,11 +85,11 @@ def launch_options() -> dict:
     """Keyword arguments of Blocks.launch: everything that belongs to the app rather than to one deployment of it."""
     return dict(
         app_kwargs={"routes": routes.ROUTES, "middleware": [Middleware(GZipMiddleware, compresslevel=5)]},
-        css=(ASSETS / "lab.css").read_text(encoding="utf-8"),
+        css=css(),
         head=head(),
         i18n=i18n,
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-        footer_links=[],
+        footer_links=["api"],
         run_history=False,
         ssr_mode=False,
         state_session_capacity=1000,

@@ -9,17 +9,23 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, Schedule
 from ddpm_core.samplers import VARIANCES
+from ddpm_ui.i18n import Message
 
 DENOISERS = ("network", "exact")
 
 
 class RecipeError(ValueError):
     """A field outside its range; the message names both."""
+
+    def __init__(self, key: str, **values: Any):
+        self.message = Message(key, values)
+        super().__init__(str(self.message))
 
 
 def number(default, low, high):
@@ -33,18 +39,19 @@ def choice(default: str, known):
 
 def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
     """`value`, a string from a link or a value from a control, as what the field holds."""
+    got = repr(str(value)[:40])
     if "known" in rule:
         if value not in rule["known"]:
-            raise RecipeError(f"{name} must be one of {', '.join(rule['known'])}; got {str(value)[:40]!r}")
+            raise RecipeError("bad_choice", field=name, known=", ".join(rule["known"]), got=got)
         return value
     if kind is bool:
         if str(value).lower() not in ("1", "0", "true", "false"):
-            raise RecipeError(f"{name} must be 0 or 1; got {str(value)[:40]!r}")
+            raise RecipeError("bad_switch", field=name, got=got)
         return str(value).lower() in ("1", "true")
     if kind is tuple:
         parts = value.replace(",", " ").split() if isinstance(value, str) else value
         if len(parts) > rule["most"]:
-            raise RecipeError(f"{name} must hold at most {rule['most']} whole numbers; got {len(parts)}")
+            raise RecipeError("bad_list", field=name, most=rule["most"], got=len(parts))
         return tuple(sorted({_parsed(name, int, part, rule) for part in parts}))
     try:
         result = float(value)
@@ -53,8 +60,8 @@ def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
     if kind is int and result.is_integer():
         result = int(result)
     if not isinstance(result, kind) or not rule["low"] <= result <= rule["high"]:  # false for NaN as well
-        whole = "a whole number" if kind is int else "a number"
-        raise RecipeError(f"{name} must be {whole} between {rule['low']} and {rule['high']}; got {str(value)[:40]!r}")
+        key = "bad_whole_number" if kind is int else "bad_number"
+        raise RecipeError(key, field=name, low=rule["low"], high=rule["high"], got=got)
     return result
 
 
@@ -78,7 +85,7 @@ class Recipe:
             kind = type(field.default)
             object.__setattr__(self, field.name, _parsed(field.name, kind, getattr(self, field.name), field.metadata))
         if self.beta_min > self.beta_max:
-            raise RecipeError(f"beta_min must not exceed beta_max; got {self.beta_min:g} > {self.beta_max:g}")
+            raise RecipeError("bad_beta_range", low=f"{self.beta_min:g}", high=f"{self.beta_max:g}")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]):
@@ -99,6 +106,7 @@ class Recipe:
     def link(self) -> str:
         return f"tab={self.tab}" + (f"&{self.query}" if self.query else "")
 
+    @cached_property
     def full_schedule(self) -> Schedule:
         """The T noise levels."""
         if self.schedule in ("linear", "scaled_linear"):
@@ -139,7 +147,7 @@ class Reverse(Recipe):
 
     def walked(self) -> Schedule:
         """The levels that the sampler visits, `steps` of the T."""
-        return self.full_schedule().subsample(min(self.steps, self.T))
+        return self.full_schedule.subsample(min(self.steps, self.T))
 
 
 RECIPES: dict[str, type[Recipe]] = {"forward": Forward, "reverse": Reverse}

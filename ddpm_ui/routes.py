@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ddpm_ui import figures
+from ddpm_ui.i18n import Message
 from ddpm_ui.recipe import RECIPES, Forward, Recipe, RecipeError, film_times
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory, json_chunk
 
@@ -32,6 +33,7 @@ MAX_CACHED_BYTES = 256_000_000
 MAX_COMPUTING = os.cpu_count() or 1  # trajectories at once, a core each; the others wait and see their place
 FILM_PARTICLES = 500
 FRESH = {"Cache-Control": "public, max-age=600"}
+FAILED = Message("failed", {})
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
@@ -66,7 +68,7 @@ class Broadcast:
         except Exception:
             log.exception("a trajectory failed")
             self.stale = True
-            self.chunks.append(json_chunk({"error": "The computation failed on the server; it is in the log there."}))
+            self.chunks.append(json_chunk({"message": FAILED}))
         finally:
             if self in waiting:
                 waiting.remove(self)
@@ -125,10 +127,10 @@ def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
         try:
             return await endpoint(request)
         except RecipeError as error:
-            return JSONResponse({"error": str(error)}, 400)
+            return JSONResponse({"error": str(error), "message": error.message}, 400)
         except Exception:
             log.exception("%s failed", request.url.path)
-            return JSONResponse({"error": "The server could not do this; it is in the log there."}, 500)
+            return JSONResponse({"error": str(FAILED), "message": FAILED}, 500)
 
     return answer
 
@@ -167,7 +169,7 @@ async def film(request: Request) -> Response:
 @guarded
 async def curves(request: Request) -> Response:
     recipe = Forward.of(request.query_params)
-    figure = await run_in_threadpool(lambda: figures.schedule_curves(recipe.full_schedule()).to_json())
+    figure = await run_in_threadpool(lambda: figures.schedule_curves(recipe.full_schedule).to_json())
     return Response(figure, media_type="application/json", headers=FRESH)
 
 

@@ -106,7 +106,7 @@ def forward(recipe: Forward) -> Generator[bytes, None, None]:
     mixture = mixture_of(recipe.data)
     x0, component = noise.data(mixture)
     yield _header(
-        recipe, recipe.full_schedule(), mode="mix", direction="forward", badge="exact", layers=["x"], part="closed_form"
+        recipe, recipe.full_schedule, mode="mix", direction="forward", badge="exact", layers=["x"], part="closed_form"
     )
     yield _colours(component, mixture)
     yield chunk(PAIR, fixed_point(x0) + fixed_point(noise.start()))
@@ -115,7 +115,7 @@ def forward(recipe: Forward) -> Generator[bytes, None, None]:
 
 def chain(recipe: Forward) -> Generator[bytes, None, None]:
     """The Markov chain, one noisy step after another, from the same x0; with its deviation from the closed form."""
-    noise, schedule = ParticleNoise(recipe.seed, recipe.n), recipe.full_schedule()
+    noise, schedule = ParticleNoise(recipe.seed, recipe.n), recipe.full_schedule
     mixture = mixture_of(recipe.data)
     x0, component = noise.data(mixture)
     stored = _stored(schedule.T, recipe.film)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -12,6 +12,8 @@ import gradio as gr
 from gradio.components import Component
 
 from ddpm_ui.controls import on_input, shown
+from ddpm_ui.i18n import Message
+from ddpm_ui.parts import note
 from ddpm_ui.recipe import RECIPES, Recipe, RecipeError
 
 LAYERS = ("data", "x0", "trails")
@@ -30,12 +32,20 @@ def stage_value(kind: str, recipe: Recipe, view: Mapping[str, str], *, play: boo
     return json.dumps(value | ({"t": int(t), "play": False} if t.isdecimal() else {"t": None, "play": play}))
 
 
-def note(message: str) -> dict:
-    """A plain sentence above the picture, or nothing."""
-    return gr.update(
-        value=f'<div class="lab-note" role="status">{html.escape(message)}</div>' if message else "",
-        visible=bool(message),
-    )
+ENOUGH_NOISE = 0.05  # x_T counts as noise when less than this share of its amplitude is data
+
+
+def is_noise(recipe: Recipe) -> bool:
+    return math.sqrt(recipe.full_schedule.alpha_bar[-1]) <= ENOUGH_NOISE
+
+
+def terminal_note(recipe: Recipe) -> dict:
+    """That x_T is not noise yet, where it is not."""
+    if is_noise(recipe):
+        return note(None)
+    alpha_bar, snr = recipe.full_schedule.alpha_bar[-1].item(), recipe.full_schedule.terminal_snr
+    values = {"alpha_bar": f"{alpha_bar:.3g}", "snr": f"{snr:.3g}", "share": f"{100 * math.sqrt(alpha_bar):.0f}"}
+    return note(Message("not_noise", values))
 
 
 @dataclasses.dataclass
@@ -60,7 +70,7 @@ class Exhibit:
         try:
             return self.show(self.recipe(values), {})
         except RecipeError as error:
-            return [note(str(error)), *[gr.skip()] * len(self.outputs)]
+            return [note(error.message), *[gr.skip()] * len(self.outputs)]
 
     def replace(self, change: Callable[[Any], Recipe], *values) -> list:
         """A button changed the recipe: controls, note and outputs."""
@@ -78,7 +88,7 @@ class Exhibit:
         try:
             recipe = kind.of(query)
         except RecipeError as error:
-            recipe, message = kind(), note(str(error))
+            recipe, message = kind(), note(error.message)
         first, *rest = self.show(recipe, {"opening": "1", **query})
         return [*shown(recipe), message or first, *rest]
 

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from functools import partial
 
 import gradio as gr
 
-from ddpm_ui.chart import Chart
 from ddpm_ui.controls import QUIET, control
 from ddpm_ui.i18n import i18n
-from ddpm_ui.recipe import Forward, Recipe
-from ddpm_ui.stage import Stage
-from ddpm_ui.tabs.exhibit import Exhibit, note, source, stage_value
-
-ENOUGH_NOISE = 0.05  # x_T counts as noise when less than this share of its amplitude is data
-
-
-def is_noise(recipe: Recipe) -> bool:
-    return math.sqrt(recipe.full_schedule().alpha_bar[-1]) <= ENOUGH_NOISE
+from ddpm_ui.parts import Chart, Note, Stage
+from ddpm_ui.recipe import Forward
+from ddpm_ui.tabs.exhibit import Exhibit, is_noise, source, stage_value, terminal_note
 
 
 def fixed(recipe: Forward) -> Forward:
@@ -32,21 +24,10 @@ def fixed(recipe: Forward) -> Forward:
     return next((c for c in candidates if is_noise(c)), dataclasses.replace(recipe, schedule="cosine"))
 
 
-def terminal_note(recipe: Recipe) -> str:
-    schedule = recipe.full_schedule()
-    alpha_bar = schedule.alpha_bar[-1].item()
-    return (
-        f"x_T is not noise yet: alpha_bar_T = {alpha_bar:.3g}, terminal SNR = {schedule.terminal_snr:.3g}. "
-        f"{100 * math.sqrt(alpha_bar):.0f} % of the data's amplitude is left, so a sampler that starts from pure noise "
-        "starts from the wrong place."
-    )
-
-
 def show(recipe: Forward, view: Mapping[str, str]) -> list:
-    noisy = is_noise(recipe)
     return [
-        note("" if noisy else terminal_note(recipe)),
-        gr.update(visible=not noisy),
+        terminal_note(recipe),
+        gr.update(visible=not is_noise(recipe)),
         stage_value("forward", recipe, view, play=True if "opening" in view else None),
         gr.update(visible=recipe.chain),
         stage_value("chain", recipe, view) if recipe.chain else "",
@@ -58,7 +39,7 @@ def show(recipe: Forward, view: Mapping[str, str]) -> list:
 def build() -> Exhibit:
     with gr.Row(elem_classes="lab-row"):
         with gr.Column(elem_classes="lab-picture"):
-            message = gr.HTML(visible=False, elem_id="forward-note", apply_default_css=False)
+            message = Note(name="forward", visible=False)
             fix = gr.Button(i18n("fix"), visible=False, size="sm", elem_id="forward-fix", elem_classes="lab-fix")
             with gr.Row(elem_classes="lab-pair"):
                 stage = Stage(name="forward", clock="forward", elem_classes="lab-half")

@@ -10,18 +10,16 @@ from functools import partial
 import gradio as gr
 
 from ddpm_core import device
-from ddpm_ui.chart import Chart
 from ddpm_ui.controls import QUIET, control
 from ddpm_ui.i18n import i18n
+from ddpm_ui.parts import Chart, Note, Stage
 from ddpm_ui.recipe import Reverse
-from ddpm_ui.stage import Stage
-from ddpm_ui.tabs.exhibit import Exhibit, note, source, stage_value
-from ddpm_ui.tabs.forward import is_noise, terminal_note
+from ddpm_ui.tabs.exhibit import Exhibit, source, stage_value, terminal_note
 
 
 def show(recipe: Reverse, view: Mapping[str, str]) -> list:
     return [
-        note("" if is_noise(recipe) else terminal_note(recipe)),
+        terminal_note(recipe),
         stage_value("reverse", recipe, view, play=True),
         json.dumps({"src": source("film/reverse", recipe)}),
         gr.update(visible=recipe.sampler == "ddpm"),
@@ -37,7 +35,7 @@ def next_seed(recipe: Reverse) -> Reverse:
 def build() -> Exhibit:
     with gr.Row(elem_classes="lab-row"):
         with gr.Column(elem_classes="lab-picture"):
-            message = gr.HTML(visible=False, elem_id="reverse-note", apply_default_css=False)
+            message = Note(name="reverse", visible=False)
             stage = Stage(name="reverse", clock="reverse")
             film = Chart(name="reverse-film", height=190, elem_classes="lab-film")
         with gr.Column(elem_classes="lab-controls"):

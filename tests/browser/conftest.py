@@ -1,23 +1,17 @@
 """A real Chromium. These tests fail, they do not skip, where no browser can be had."""
 
 import re
-import shutil
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync"""
-DESKTOP = {"width": 1366, "height": 768}
+from tests.real import DESKTOP, chromium
 
 
 @pytest.fixture(scope="session")
 def browser():
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    with sync_playwright() as playwright:  # without a browser on the PATH, Playwright's own
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS.split())
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Lab:
@@ -29,7 +23,11 @@ class Lab:
         self.errors: list[str] = []
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        page.on("console", self._heard)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(f"{message.text} {message.location.get('url')}")
 
     def open(self, query: str, stage: str) -> "Lab":
         self.page.goto(f"{self.address}/{query}")

@@ -96,6 +96,48 @@ def test_tabs_keep_their_own_state_and_address(visit):
     assert lab.stage("forward", "s.header.T") == 300
 
 
+def test_full_screen_and_back(visit):
+    lab = visit("?t=100")
+    lab.until("forward", "s.idle")
+    width = "s.element.querySelector('canvas').offsetWidth"
+    before, button = lab.stage("forward", width), lab.page.locator("#forward-stage [data-do=fullscreen]")
+    button.click()
+    lab.until("forward", f"document.fullscreenElement && {width} > {before} && s.idle")
+    button.click()
+    lab.until("forward", f"!document.fullscreenElement && {width} === {before} && s.idle")
+
+
+def test_the_link_can_be_copied(visit):
+    lab = visit("?t=100&n=300", permissions=["clipboard-read", "clipboard-write"])
+    lab.until("forward", "s.idle")
+    lab.page.locator("[data-copy]").click()
+    lab.page.get_by_text("Copied").wait_for()
+    assert lab.page.evaluate("navigator.clipboard.readText()") == lab.page.url
+
+
+def test_the_api_has_its_page(visit):
+    lab = visit()
+    lab.page.get_by_role("button", name="API").click()
+    for endpoint in ("/forward", "/reverse"):
+        lab.page.get_by_text(endpoint, exact=True).first.wait_for()
+    lab.page.wait_for_timeout(1000)  # the stage goes on writing its address
+    assert "view=api" in lab.page.url
+    lab.errors = [e for e in lab.errors if "/mcp/schema" not in e]  # Gradio asks whether there is an MCP server
+
+
+@pytest.mark.parametrize("recipe", ["T=1", "T=2000&steps=2000&n=100"])
+@pytest.mark.parametrize("tab", ["forward", "reverse"])
+def test_the_shortest_and_the_longest_recipe(visit, tab, recipe):
+    lab = visit(f"?tab={tab}&{recipe}&chain=1", stage=tab)
+    lab.finished(tab)
+    T = 1 if recipe == "T=1" else 2000
+    for key, t in (("End", T), ("Home", 0)):
+        lab.page.keyboard.press(key)
+        lab.until(tab, f"s.clock.t === {t} && s.idle")
+    if tab == "reverse":
+        assert lab.stage(tab, "s.header.metrics.length") == 3
+
+
 @pytest.mark.parametrize("look", ["dark", "projector"])
 def test_looks_change_the_page_and_the_link(visit, look):
     lab = visit("?t=100")
@@ -114,6 +156,8 @@ def test_chinese(visit):
     assert lab.page.locator("#forward-stage .lab-end").all_text_contents() == ["数据", "噪声"]
     words = lab.page.locator("body").inner_text()
     assert not re.search(r"\b(layer|field|choice|tab)_\w+", words)
+    lab.number("forward-T", 0)  # what the server has to say, too
+    lab.page.get_by_text("T 必须是 1 到 2000 之间的整数").wait_for()
 
 
 @pytest.mark.parametrize("tab", ["forward", "reverse"])

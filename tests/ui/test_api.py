@@ -23,7 +23,7 @@ def test_forward_returns_the_stages_as_a_plotly_figure(client):
     assert [trace.name for trace in figure.data] == ["t = 0", "t = 50", "t = 100"]
     noise = ParticleNoise(0, 64)
     x0, _ = noise.data(DATASETS["swiss_roll"]())
-    x = Forward(T=100, rescale=True).full_schedule().jump(x0, 50, noise.start())
+    x = Forward(T=100, rescale=True).full_schedule.jump(x0, 50, noise.start())
     np.testing.assert_allclose(np.stack([figure.data[1].x, figure.data[1].y], -1), x, atol=1e-3)
 
 

@@ -83,6 +83,6 @@ def test_every_allowed_combination_makes_a_schedule(schedule, T, rescale):
     low, high = (SimpleNamespace(**Reverse.__dataclass_fields__[name].metadata) for name in ("beta_min", "beta_max"))
     for beta_min, beta_max in [(low.low, low.low), (low.low, high.high), (low.high, high.high)]:
         recipe = Reverse(schedule=schedule, T=T, rescale=rescale, beta_min=beta_min, beta_max=beta_max, steps=3)
-        assert recipe.full_schedule().T == T
+        assert recipe.full_schedule.T == T
         assert min(3, T) == recipe.walked().T
-        assert math.isfinite(recipe.full_schedule().terminal_snr)
+        assert math.isfinite(recipe.full_schedule.terminal_snr)

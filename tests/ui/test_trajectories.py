@@ -31,7 +31,7 @@ def test_same_recipe_same_bytes(kind):
 def test_forward_sends_the_closed_form_exactly():
     """x_t from the decoded pair is alpha_t x0 + sigma_t eps, up to the fixed-point grid, at every t."""
     recipe = RECIPES["forward"]
-    trajectory, schedule = decoded("forward"), recipe.full_schedule()
+    trajectory, schedule = decoded("forward"), recipe.full_schedule
     noise = ParticleNoise(recipe.seed, recipe.n)
     x0, _ = noise.data(DATASETS[recipe.data]())
     for t in range(schedule.T + 1):

@@ -1,0 +1,54 @@
+"""The parts of the page that draw themselves: a script in assets/ each. Python only says what they show."""
+
+from __future__ import annotations
+
+import json
+
+import gradio as gr
+
+from ddpm_ui.i18n import ASSETS, Message
+
+
+class Part(gr.HTML):
+    """A value that the script of this class draws; `props` are constants for it. Its element is `{name}-{class}`."""
+
+    def __init__(self, value="", *, name: str, **props):
+        kind = type(self).__name__.lower()
+        super().__init__(
+            value,
+            html_template="",
+            js_on_load=(ASSETS / f"{kind}.js").read_text(encoding="utf-8"),
+            elem_id=f"{name}-{kind}",
+            apply_default_css=False,
+            name=name,
+            **props,
+        )
+
+
+class Header(Part):
+    """The line above the tabs: title, dark, projector, a link to what is on the screen."""
+
+
+class Stage(Part):
+    """Moving points under a time bar. Its value is "" or one JSON string: `{"src", "link", "t", "play", "layers"}`.
+
+    Stages and Charts with the same `clock` move together. With `bar=False` there is no time bar and no address to keep:
+    for the second of two pictures that share one clock.
+    """
+
+
+class Chart(Part):
+    """A Plotly figure that keeps its zoom, `height` pixels high. Its value is "", a figure as JSON, or `{"src"}`.
+
+    Colours may be CSS variables ("var(--lab-data)"); `layout.meta.alt` is the text alternative.
+    With a `clock` the x axis is t: a cursor follows the clock, a click or drag sets it.
+    """
+
+
+class Note(Part):
+    """A plain sentence of the server, in the language of the person who reads it: a Message as JSON, or ""."""
+
+
+def note(message: Message | None) -> dict:
+    """What an event returns to a Note: it is there only while it has something to say."""
+    return gr.update(value=json.dumps(message) if message else "", visible=bool(message))
