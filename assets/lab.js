@@ -20,13 +20,18 @@ window.lab = (() => {
   // Not known yet while <head> is read, hence a function behind a getter.
   const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
 
-  let loading;
+  // plotly.js holds up the page for a good while as it starts: it is fetched at once, and starts when points move already.
+  let opened, loading;
+  const moving = new Promise(done => { opened = done; });
+  const element = (tag, settings) => document.head.appendChild(Object.assign(document.createElement(tag), settings));
   const plotly = () => loading ??= new Promise((done, fail) => {
-    const script = document.createElement("script");
-    script.src = `${root()}/lab/plotly-${config.plotly}.min.js`;
-    script.onload = () => done(window.Plotly);
-    script.onerror = () => { loading = null; fail(new TypeError("plotly.js did not load")); };
-    document.head.append(script);
+    const src = `${root()}/lab/plotly-${config.plotly}.min.js`;
+    element("link", {rel: "preload", as: "script", href: src});
+    Promise.race([moving, new Promise(late => setTimeout(late, 2000))]).then(() => element("script", {
+      src,
+      onload: () => done(window.Plotly),
+      onerror: () => { loading = null; fail(new TypeError("plotly.js did not load")); },
+    }));
   });
 
   // Decodes [uint32 kind][uint32 byteLength][payload, padded to 4 bytes] as it arrives. Calls onChunk(kind, buffer, offset,
@@ -213,6 +218,6 @@ window.lab = (() => {
 
   return {
     get root() { return root(); }, palette: config.palette,
-    t, number, clamp, visible, plotly, read, css, onTheme, axis, layout, clock, stages, charts,
+    t, number, clamp, visible, plotly, opened, read, css, onTheme, axis, layout, clock, stages, charts,
   };
 })();

@@ -3,7 +3,7 @@
 const {t: say, number, clamp, visible, css} = lab;
 const TOUCH = matchMedia("(pointer: coarse)").matches;
 const {bar = true} = props, id = props.name, clock = lab.clock(props.clock);
-const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .45, REST = 250, READ = 80, DEFAULT_LAYERS = "data";
+const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .45, REST = 250, READ = 80, DEFAULT_LAYERS = "data", MARGIN = {l: 40, r: 8, t: 8, b: 28};
 
 // ---- markup
 
@@ -144,6 +144,7 @@ const canvas = document.createElement("canvas"), ring = document.createElement("
 canvas.className = "lab-canvas";
 ring.className = "lab-ring";
 ring.hidden = true;
+gd.append(canvas, ring);                      // Plotly puts its own before them
 let run = null;                               // what is on show
 let layers = new Set([DEFAULT_LAYERS]), followed = -1;
 let xy, x0, trailing = [], tint = {};         // scratch of the run's size; particles with a trail; colours as pixels
@@ -196,10 +197,11 @@ function splat(target, points, count, table, indices) {
 }
 
 // Takes over Plotly's plot area and ranges. _fullLayout is what plotly_relayouting leaves up to date during a drag.
+// Plotly takes a second to start; the points need not wait for it, its margins and ranges are known.
 function fit() {
-  const {xaxis, yaxis} = gd._fullLayout, ratio = devicePixelRatio || 1;
+  const {xaxis, yaxis} = gd._fullLayout ?? empty(), ratio = devicePixelRatio || 1;
   const width = Math.round(xaxis._length * ratio), height = Math.round(yaxis._length * ratio);
-  if (!width || !height) return;
+  if (!(width > 0 && height > 0)) return;
   const n = run?.header.n ?? 1000, room = clamp(Math.min(xaxis._length, yaxis._length) / 480, .75, 1.3);
   radius = clamp(3 * (1000 / n) ** .25, 1.5, 3) * room * (parseFloat(css("--lab-dot")) || 1);
   pad = Math.ceil(radius * ratio + 1);
@@ -237,7 +239,7 @@ function paint(t) {
     for (let k = 0; k < points; k++) ctx.lineTo(kx * line[2 * k] + bx, ky * line[2 * k + 1] + by);
     ctx.stroke();
   }
-  painted++;
+  if (++painted === 3) lab.opened();
 }
 
 function* trails() {
@@ -290,7 +292,7 @@ async function rest() {
   restTimer = 0;
   if (drawn < 0) return;                      // a new run: its first draw comes back here
   const wait = movedAt + REST - performance.now();
-  if (clock.playing || wait > 0) {
+  if (clock.playing || wait > 0 || !gd._fullLayout) {
     restTimer = setTimeout(rest, Math.max(wait, REST / 2));
     return;
   }
@@ -311,8 +313,16 @@ async function settle() {
 // ---- axes
 
 // Equal axes from -V to V on the shorter side; the longer side shows more rather than leave a gap.
+const home = (w, h) => [w, h].map(side => side * (run?.header.view ?? 3) / Math.min(w, h));
+
+function empty() {
+  const w = gd.clientWidth - MARGIN.l - MARGIN.r, h = gd.clientHeight - MARGIN.t - MARGIN.b, [x, y] = home(w, h);
+  return {xaxis: {_offset: MARGIN.l, _length: w, range: [-x, x]}, yaxis: {_offset: MARGIN.t, _length: h, range: [-y, y]}};
+}
+
 async function goHome() {
-  const {xaxis, yaxis, _size: {w, h}} = gd._fullLayout, unit = (run?.header.view ?? 3) / Math.min(w, h), x = w * unit, y = h * unit;
+  if (!gd._fullLayout) return;
+  const {xaxis, yaxis, _size: {w, h}} = gd._fullLayout, [x, y] = home(w, h);
   const off = (axis, end) => Math.abs(axis.range[0] + end) + Math.abs(axis.range[1] - end) > 1e-6;   // a relayout is not free
   if (off(xaxis, x) || off(yaxis, y)) await Plotly.relayout(gd, {"xaxis.range": [-x, x], "yaxis.range": [-y, y]});
 }
@@ -416,8 +426,10 @@ async function fetchRun(cache = "default") {
     if (!incoming) tell(status, say("queued", {n: queued}), true);
     else if (times && count && !done) tell(status, say("computing", {k: count, of: times.length, nfe: nfe[count - 1], seconds}), true);
   };
+  const axes = ready();
+  axes.catch(() => {});                        // awaited when the points are there
   try {
-    const [response] = await Promise.all([fetch(`${lab.root}/${value.src}`, {signal: mine.signal, cache}), ready()]);
+    const response = await fetch(`${lab.root}/${value.src}`, {signal: mine.signal, cache});
     if (!response.ok) {
       const {message} = await response.json().catch(() => ({}));
       return fail(message ? say(...message) : `${response.status} ${response.statusText}`, response.status >= 500);
@@ -437,6 +449,7 @@ async function fetchRun(cache = "default") {
       }
       progress();
     });
+    await axes;
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof TypeError)) throw error;   // what fetch and lab.read say when the network fails
@@ -567,7 +580,7 @@ area.addEventListener("pointerdown", press => {
 
 function layout() {
   const base = lab.layout(), side = axis => ({...lab.axis(), range: gd._fullLayout?.[axis].range ?? [-3, 3]});
-  return {...base, modebar: {...base.modebar, orientation: "v"}, margin: {l: 40, r: 8, t: 8, b: 28}, showlegend: false,
+  return {...base, modebar: {...base.modebar, orientation: "v"}, margin: MARGIN, showlegend: false,
     xaxis: side("xaxis"), yaxis: {...side("yaxis"), scaleanchor: "x"}, dragmode: TOUCH ? false : "zoom"};  // a finger scrolls the page
 }
 
@@ -600,13 +613,11 @@ async function start() {
   }};
   await Plotly.newPlot(gd, [], layout(), {displaylogo: false, doubleClick: false, showTips: false,
     modeBarButtons: [[save, ...TOUCH ? [] : ["zoom2d", "pan2d", "lasso2d"], "zoomIn2d", "zoomOut2d", reset]]});
-  gd.append(canvas, ring);
   for (const event of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"]) gd.on(event, fit);
   gd.on("plotly_relayout", change => {         // Plotly reports a hand as range[0], goHome as range, a resize as neither
     if ("xaxis.range[0]" in change || "xaxis.range" in change) zoomed = "xaxis.range[0]" in change;
   });
   gd.on("plotly_doubleclick", goHome);
-  clock.subscribe(draw, element);
   lab.onTheme(() => Plotly.react(gd, gd.data, layout()).then(() => { paintColours(); repaint(); }), element);
   new ResizeObserver(async () => {             // also: a tab that is shown
     if (!visible(element)) return;
@@ -616,8 +627,8 @@ async function start() {
     writeAddress();
   }).observe(area);
 }
-let axes = null;
-const ready = () => axes ??= start().catch(error => { axes = null; throw error; });
+let started = null;
+const ready = () => started ??= start().catch(error => { started = null; throw error; });
 
 lab.stages[id] = {
   clock, gd, element,
@@ -626,5 +637,6 @@ lab.stages[id] = {
   get idle() { return !request && !restTimer && rested && drawn === run?.reachable(clock.t); },
   positions: t => run.positions(t, new Float32Array(2 * run.header.n)),
 };
+clock.subscribe(draw, element);
 load();
 watch("value", load);

@@ -134,8 +134,8 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("train", help="train a network on a data set and write its checkpoint", **shared)
     p.set_defaults(run=train_command)
     p.add_argument("dataset", choices=DATASETS)
-    p.add_argument("--width", type=int, default=64)
-    p.add_argument("--depth", type=int, default=4)
+    for size in ("width", "depth"):
+        p.add_argument(f"--{size}", type=int, default=MLP().hyperparameters[size])
     for field in dataclasses.fields(TrainConfig):
         known = TARGETS if field.name == "target" else None
         p.add_argument(

@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser
+from .denoisers import Denoiser, along
 from .samplers import SAMPLERS, Noise, Step
 from .schedules import Schedule
 
@@ -70,8 +70,10 @@ class _Recording:
             self.used.add(t)
             return self.z[t]
 
+        prepared = along(denoiser, schedule)  # copies from the CPU, which a capture cannot hold
+
         def record() -> Iterator[Step]:
-            return SAMPLERS[name](denoiser, schedule, self.x_T, noise=noise, **options)
+            return SAMPLERS[name](prepared, schedule, self.x_T, noise=noise, **options)
 
         side = torch.cuda.Stream(x_T.device)  # libraries set themselves up at first use, which a capture must not see
         side.wait_stream(torch.cuda.current_stream(x_T.device))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LAM_RANGE = (-7.0, 7.0)  # beyond it a noise level is indistinguishable from pure noise, or from data
+LAM_RANGE = (-5.0, 6.0)  # what networks are trained on; beyond it a noise level is as good as pure noise, or as data
 
 
 class LamEmbedding(nn.Module):
@@ -31,24 +31,28 @@ class LamEmbedding(nn.Module):
 class MLP(nn.Module):
     """x [n, dim], lam [] or [n] -> [n, dim].
 
-    The noise level acts on every hidden layer through an added vector only. For one lam shared by all points that
-    vector has a single row and folds into the layer's bias: sampling pays nothing per point for its conditioning.
+    The noise level acts on every hidden layer through an added vector only: `level(lam)` [depth, width] for one lam
+    shared by all points, where it folds into the layers' biases and costs nothing per point; [n, depth, width] for a
+    lam each. What `level` says of a whole schedule can be had at once and handed to `at`, step by step.
     """
 
-    def __init__(self, dim: int = 2, width: int = 96, depth: int = 4):
+    def __init__(self, dim: int = 2, width: int = 48, depth: int = 4):
         super().__init__()
         if min(dim, width, depth) < 1:
             raise ValueError(f"need dim, width, depth of at least 1, got dim = {dim}, width = {width}, depth = {depth}")
         self.hyperparameters = dict(dim=dim, width=width, depth=depth)
         self.layers = nn.ModuleList(nn.Linear(dim if i == 0 else width, width, bias=False) for i in range(depth))
-        self.level = nn.Sequential(LamEmbedding(32), nn.Linear(32, width), nn.SiLU(), nn.Linear(width, depth * width))
+        shifts = [nn.Linear(32, width), nn.SiLU(), nn.Linear(width, depth * width), nn.Unflatten(-1, (depth, width))]
+        self.level = nn.Sequential(LamEmbedding(32), *shifts)
         self.out = nn.Linear(width, dim)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, lam: Tensor) -> Tensor:
-        shifts = self.level(lam).unflatten(-1, (len(self.layers), -1))  # [depth, width] or [n, depth, width]
-        for layer, shift in zip(self.layers, shifts.unbind(-2), strict=True):
+        return self.at(x, self.level(lam))
+
+    def at(self, x: Tensor, level: Tensor) -> Tensor:
+        for layer, shift in zip(self.layers, level.unbind(-2), strict=True):
             x = F.silu(
                 F.linear(x, layer.get_parameter("weight"), shift) if shift.ndim == 1 else layer(x) + shift, inplace=True
             )

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser
+from .denoisers import Denoiser, along
 from .mixtures import GaussianMixture
 from .prediction import Prediction
 from .schedules import Schedule
@@ -67,7 +67,7 @@ class Step:
 
 def _walk(denoiser: Denoiser, schedule: Schedule, x: Tensor, update: Callable[[int, Tensor, Prediction], Tensor]):
     """Ask once at every level, let `update(t, x_t, prediction)` give x_{t-1}: what all one-step samplers share."""
-    alpha, sigma = schedule.alpha.tolist(), schedule.sigma.tolist()
+    denoiser, alpha, sigma = along(denoiser, schedule), schedule.alpha.tolist(), schedule.sigma.tolist()
     for t in range(schedule.T, 0, -1):
         prediction = denoiser(x, alpha[t], sigma[t])
         yield Step(t, x, prediction, schedule.T - t + 1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .denoisers import TARGETS
 from .mixtures import GaussianMixture
+from .networks import LAM_RANGE
 from .prediction import Prediction
 
 
@@ -23,8 +24,8 @@ class TrainConfig:
     warmup: int = 200
     ema: float = 0.999  # decay of the averaged weights, the ones that are kept
     target: str = "v"
-    lam_min: float = -5.0  # noise levels: lam uniform in this range, stratified over the batch
-    lam_max: float = 6.0
+    lam_min: float = LAM_RANGE[0]  # noise levels: lam uniform in this range, stratified over the batch
+    lam_max: float = LAM_RANGE[1]
 
     def __post_init__(self):
         if self.target not in TARGETS:

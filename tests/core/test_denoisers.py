@@ -16,6 +16,7 @@ from ddpm_core import (
     GaussianMixture,
     MixtureDenoiser,
     NetworkDenoiser,
+    ParticleNoise,
 )
 from ddpm_core.denoisers import TARGETS
 
@@ -107,6 +108,28 @@ def test_a_v_network_answers_at_both_ends(end, nearly):
     assert there.x0.isfinite().all() and there.eps.isfinite().all()
     close(there.x0, close_by.x0)
     close(there.eps, close_by.eps)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_prepared_for_a_schedule_it_says_the_same(target, schedule):
+    schedule = SCHEDULES[schedule](20)
+    denoiser = NetworkDenoiser(roused(MLP(width=16, depth=2)), target)
+    prepared = denoiser.along(schedule)
+    alone = denoiser.along(SCHEDULES["cosine"](7))
+    for level in zip(schedule.alpha.tolist()[1:-1], schedule.sigma.tolist()[1:-1], strict=True):
+        there = denoiser(normal(9, 2), *level)
+        close(prepared(normal(9, 2), *level).x0, there.x0)
+        assert torch.equal(alone(normal(9, 2), *level).x0, there.x0)  # a level it was not prepared for
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values())
+def test_a_walk_asks_once_what_all_its_noise_levels_are(sampler):
+    net, asked = roused(MLP(width=16, depth=2)), []
+    net.level.register_forward_hook(lambda *call: asked.append(call))
+    noise = ParticleNoise(0, 9)
+    last(sampler(NetworkDenoiser(net.float()), SCHEDULES["cosine"](20), noise.start(), noise=noise))
+    assert len(asked) == 1
 
 
 def test_an_eps_network_cannot_answer_from_pure_noise():

@@ -2,7 +2,8 @@ import pytest
 import torch
 from core_common import close, normal, roused
 
-from ddpm_core import MLP, NETWORKS
+from ddpm_core import MLP, NETWORKS, TrainConfig
+from ddpm_core.networks import LAM_RANGE
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -24,6 +25,14 @@ def test_one_level_for_all_points_is_that_level_for_each(dim):
         assert (net(x, lam + 0.1) - together).abs().max() > 1e-5
 
 
+def test_a_network_is_never_asked_for_a_level_it_was_not_trained_on():
+    assert LAM_RANGE == (TrainConfig().lam_min, TrainConfig().lam_max)
+    embed, (low, high) = MLP().level[0], LAM_RANGE
+    assert torch.equal(
+        embed(torch.tensor([-torch.inf, low - 2, high + 1, torch.inf])), embed(torch.tensor([low, low, high, high]))
+    )
+
+
 def test_beyond_its_range_a_level_is_pure_noise_or_data():
     net, x = roused(MLP(width=16, depth=2)), normal(7, 2)
     with torch.no_grad():
@@ -35,7 +44,7 @@ def test_beyond_its_range_a_level_is_pure_noise_or_data():
 def test_no_two_levels_look_alike():
     """The embedding of lam separates levels over its whole range, both near and far."""
     embed = MLP().level[0]
-    e = embed(torch.linspace(-6.9, 6.9, 200))
+    e = embed(torch.linspace(*LAM_RANGE, 200))
     distance = torch.cdist(e, e) + 10 * torch.eye(200)
     assert distance.min() > 0.05 and torch.allclose(e.norm(dim=1), e.norm(dim=1)[0].expand(200), rtol=1e-5)
 
