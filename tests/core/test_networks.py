@@ -26,7 +26,7 @@ def test_one_level_for_all_points_is_that_level_for_each(dim):
 
 
 def test_a_network_is_never_asked_for_a_level_it_was_not_trained_on():
-    assert LAM_RANGE == (TrainConfig().lam_min, TrainConfig().lam_max)
+    assert (TrainConfig().lam_min, TrainConfig().lam_max) == LAM_RANGE
     embed, (low, high) = MLP().level[0], LAM_RANGE
     assert torch.equal(
         embed(torch.tensor([-torch.inf, low - 2, high + 1, torch.inf])), embed(torch.tensor([low, low, high, high]))
