@@ -39,6 +39,14 @@ async function draw() {
   gd.setAttribute("aria-label", alt.textContent);
 }
 
+// New numbers for the traces of the figure that is there: [x, y] each.
+function feed(series) {
+  const {data, layout} = JSON.parse(figure);
+  series.forEach(([x, y], i) => Object.assign(data[i], {x, y}));
+  figure = JSON.stringify({data, layout});
+  return draw();
+}
+
 // A div, not a shape: no Plotly call per frame. d2p and p2d know about log axes and zoom.
 function place() {
   const {xaxis, _size} = gd._fullLayout ?? {};
@@ -68,7 +76,7 @@ plotly().then(async () => {
     gd.addEventListener("pointermove", event => { if (gd.hasPointerCapture(event.pointerId)) seek(event); });
   }
   lab.onTheme(draw, element);
-  lab.charts[id] = {gd, clock, element};
+  lab.charts[id] = {gd, clock, element, feed};
   new ResizeObserver(() => visible(element) && Plotly.Plots.resize(gd).then(place)).observe(gd);
   watch("value", load);
 });

@@ -2,7 +2,7 @@
 // rest the step on show becomes real Plotly traces, so that hover, lasso, PNG and gd.data are true to what is seen.
 const {t: say, number, clamp, visible, css} = lab;
 const TOUCH = matchMedia("(pointer: coarse)").matches;
-const {bar = true} = props, id = props.name, clock = lab.clock(props.clock);
+const {bar = true, shots = false} = props, id = props.name, clock = lab.clock(props.clock);
 const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .45, REST = 250, READ = 80, DEFAULT_LAYERS = "data", MARGIN = {l: 40, r: 8, t: 8, b: 28};
 
 // ---- markup
@@ -18,6 +18,12 @@ const chips = ["data", "x0", "trails"].map(layer =>
 const speeds = [.25, .5, 1, 2, 4].map(speed => `<option value="${speed}">${speed}×</option>`).join("");
 const BACK = icon("M3 3h2v10H3zM13 3v10L6 8z"), FORWARD = icon("M11 3h2v10h-2zM3 3v10l7-5z");
 const FULLSCREEN = icon("M2 6V2h4v1.5H3.5V6zM10 2h4v4h-1.5V3.5H10zM14 10v4h-4v-1.5h2.5V10zM6 14H2v-4h1.5v2.5H6z");
+const TRAINING = `<div class="lab-bar lab-shots">
+    <span class="lab-end">${say("untrained")}</span>
+    <input class="lab-range" type="range" min="0" max="0" step="1" value="0" aria-label="${say("training_time")}">
+    <span class="lab-end">${say("trained")}</span>
+    <span class="lab-now">${say("step")} <b data-number="shot">0</b> / <span data-text="steps">0</span></span>
+  </div>`;
 element.innerHTML = `<section class="lab-stage${bar ? "" : " lab-bare"}">
   <div class="lab-picture-area">
     <div class="lab-plot" role="img"></div>
@@ -33,17 +39,18 @@ element.innerHTML = `<section class="lab-stage${bar ? "" : " lab-bare"}">
     <span class="lab-now"><var>t</var> = <b data-number="t">0</b> / <span data-text="T">0</span></span>
     <select aria-label="${say("speed")}" title="${say("speed")}">${speeds}</select>
   </div>
-  <div class="lab-tools">${chips}${document.fullscreenEnabled ? button("fullscreen", FULLSCREEN) : ""}</div>
+${shots ? TRAINING : ""}  <div class="lab-tools">${chips}${document.fullscreenEnabled ? button("fullscreen", FULLSCREEN) : ""}</div>
   <div class="lab-readout">
     <span class="lab-formula"></span>
     ${item("alpha_bar", sub("ᾱ", AT))}${item("snr", "SNR")}${item("lam", sub("λ", AT))}${item("beta", sub("β", AT))}${item("nfe", "nfe")}${item("alpha_bar_T", "<var>ᾱ<sub>T</sub></var>")}${item("snr_T", "SNR<sub><var>T</var></sub>")}<span><span data-text="series_name"></span> <b data-number="series"></b></span>
     <span data-text="note"></span>
   </div>
   <div class="lab-metrics"></div>
+  <div class="lab-links" hidden></div>
 </section>`;
 const $ = selector => element.querySelector(selector);
 const area = $(".lab-picture-area"), gd = $(".lab-plot"), range = $(".lab-range"), badge = $(".lab-badge"), formula = $(".lab-formula"),
-  status = $(".lab-status"), message = $(".lab-message"), metrics = $(".lab-metrics"), toggle = $("[data-do=toggle]"), pace = $("select");
+  status = $(".lab-status"), message = $(".lab-message"), metrics = $(".lab-metrics"), links = $(".lab-links"), learnt = $(".lab-shots .lab-range"), toggle = $("[data-do=toggle]"), pace = $("select");
 const text = Object.fromEntries([...element.querySelectorAll("[data-text], [data-number]")].map(node =>
   [node.dataset.text ?? node.dataset.number, node]));
 const put = (node, value) => { if (node.textContent !== value) node.textContent = value; };  // an equal text would still cost a layout
@@ -58,6 +65,10 @@ class Run {
     this.data = new Int16Array(0);
     this.count = 0;  // frames that have arrived
     if (mode === "mix") return;
+    if (mode === "shots") {                    // walks of a network that is learning, whole ones, one of them on show
+      [this.shots, this.times, this.order] = [[], Int32Array.from(times), 1];
+      return;
+    }
     this.order = Math.sign(times[times.length - 1] - times[0]);
     this.times = new Int32Array(times.length);
     this.nfe = new Int32Array(times.length);
@@ -73,7 +84,17 @@ class Run {
       [this.times[this.count], this.nfe[this.count]] = new Int32Array(buffer, offset, 2);
       this.frames.forEach((frames, layer) => frames.set(new Int16Array(buffer, offset + 8 + layer * 4 * n, 2 * n), this.count * 2 * n));
       this.count++;
+    } else if (kind === 5) {
+      const [step] = new Int32Array(buffer, offset, 1);
+      this.shots.push({step, frames: new Int16Array(buffer.slice(offset + 8, offset + bytes))});
+      if (this.shot === undefined || this.shot === this.shots.length - 2) this.select(this.shots.length - 1);
     }
+  }
+
+  select(shot) {
+    this.shot = shot;
+    this.frames = [this.shots[shot].frames];
+    this.count = this.times.length;
   }
 
   has(layer) {
@@ -352,7 +373,8 @@ const FORMULAS = {
   reverse: `${sub("x", AT)} = <b></b> ${sub("x̂", 0)} + <b></b> <var>ε̂</var>`,
   forward: `${sub("x", AT)} = <b></b> ${sub("x", `${AT}−1`)} + <b></b> <var>z</var>`,
 };
-const kindOf = ({mode, direction}) => mode === "mix" ? mode : direction;
+FORMULAS.shots = FORMULAS.reverse;
+const kindOf = ({mode, direction}) => mode === "frames" ? direction : mode;
 
 function readNumbers(shown) {
   const {alpha, sigma} = run.header, kind = kindOf(run.header), t = Math.round(shown), scale = Math.hypot(alpha[t], sigma[t]);
@@ -424,7 +446,10 @@ async function fetchRun(cache = "default") {
   const progress = () => {
     const {count, nfe, times, header: {done} = {}} = incoming ?? {}, seconds = number((performance.now() - started) / 1000, 1);
     if (!incoming) tell(status, say("queued", {n: queued}), true);
-    else if (times && count && !done) tell(status, say("computing", {k: count, of: times.length, nfe: nfe[count - 1], seconds}), true);
+    else if (incoming.shots && !done) {
+      const {at = 0, steps, left = NaN} = incoming.header;
+      tell(status, say("learning_progress", {k: at, of: steps, left: number(left, 0)}), true);
+    } else if (times && count && !done) tell(status, say("computing", {k: count, of: times.length, nfe: nfe[count - 1], seconds}), true);
   };
   const axes = ready();
   axes.catch(() => {});                        // awaited when the points are there
@@ -441,11 +466,13 @@ async function fetchRun(cache = "default") {
         else if (part.n) incoming = new Run(part);
         else ({queued} = part);                // a place in the queue is known before anything else
         if (part.message) fail(say(...part.message), false);
-        if (incoming === run) readHeader();
+        for (const [name, series] of Object.entries(part.charts ?? {})) lab.charts[name]?.feed(series);
+        if (incoming === run && !("at" in part && !part.metrics)) readHeader();
       } else {
         incoming.take(kind, buffer, offset, bytes);
         if (kind > 2 && incoming !== run) show(incoming);
         if (kind === 4) arrived();
+        if (kind === 5) learned();
       }
       progress();
     });
@@ -459,8 +486,16 @@ async function fetchRun(cache = "default") {
     if (mine === request) {
       request = null;
       tell(status, "");
+      offer();
     }
   }
+}
+
+// Where to go with a network that has stopped learning.
+function offer() {
+  links.hidden = !value.links || request !== null;
+  links.replaceChildren(...(value.links ?? []).map(([key, href]) =>
+    Object.assign(document.createElement("a"), {href: new URL(href, `${lab.root}/`), textContent: say(key)})));
 }
 
 // Stays at a step that was computed, says why, and does not hold up the other stages of this clock.
@@ -503,11 +538,25 @@ function arrived() {
   clock.wake();
 }
 
+function learned() {
+  learnt.max = run.shots.length - 1;
+  learnt.value = run.shot;
+  readShot();
+  stale = true;
+  clock.wake();
+}
+
+function readShot() {
+  put(text.shot, String(run.shots[run.shot].step));
+  put(text.steps, String(run.header.steps));
+}
+
 function stop() {
   request?.abort();
   request = null;
   tell(status, "");
-  fail(say("stopped"), true);
+  fail(say("stopped"), !run?.shots);
+  offer();
 }
 
 // ---- the address: what is on show is a link
@@ -556,6 +605,11 @@ element.addEventListener("click", ({target}) => {
   repaint();
 });
 range.addEventListener("input", () => clock.setT(+range.value));
+learnt?.addEventListener("input", () => {
+  run.select(+learnt.value);
+  readShot();
+  repaint();
+});
 pace.addEventListener("change", event => { clock.speed = +event.target.value; });
 
 // A click, not a drag, near a particle follows it; in empty space it lets go. Plotly covers the page while a button is down.
@@ -596,6 +650,7 @@ function load() {
     repaint();
     writeAddress();
   }
+  offer();
   ready().catch(() => {});                     // fetchRun says what went wrong, and tries again
 }
 
@@ -634,6 +689,7 @@ lab.stages[id] = {
   clock, gd, element,
   get header() { return run?.header; },
   get painted() { return painted; },
+  get shots() { return run?.shots?.length ?? 0; },
   get idle() { return !request && !restTimer && rested && drawn === run?.reachable(clock.t); },
   positions: t => run.positions(t, new Float32Array(2 * run.header.n)),
 };

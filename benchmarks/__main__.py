@@ -1,15 +1,15 @@
-"""python -m benchmarks [sampling|quality|page ...]: one run, one table, of the parts named, or of all."""
+"""python -m benchmarks [quality|sampling|training|page ...]: one run, one table, of the parts named, or of all."""
 
 import platform
 import sys
 
 import torch
 
-from benchmarks import page, quality, sampling
+from benchmarks import page, quality, sampling, training
 from benchmarks.row import Row, markdown
 from ddpm_core import device
 
-PARTS = {"quality": quality.rows, "sampling": sampling.rows, "page": page.rows}
+PARTS = {"quality": quality.rows, "sampling": sampling.rows, "training": training.rows, "page": page.rows}
 
 if __name__ == "__main__":
     rows: list[Row] = []

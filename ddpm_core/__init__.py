@@ -3,7 +3,7 @@
 from .checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from .datasets import DATASETS
 from .denoisers import Denoiser, EmpiricalDenoiser, MixtureDenoiser, NetworkDenoiser
-from .metrics import Measured, energy_distance, excess_nll, sliced_w2
+from .metrics import Measured, energy_distance, excess_nll, nearest_distance, sliced_w2
 from .mixtures import GaussianMixture
 from .networks import MLP, NETWORKS
 from .prediction import Prediction
@@ -35,6 +35,7 @@ __all__ = [
     "excess_nll",
     "from_betas",
     "load_checkpoint",
+    "nearest_distance",
     "save_checkpoint",
     "sliced_w2",
     "train",

@@ -76,13 +76,17 @@ def show(rows: list[dict]) -> None:
 
 
 def train_command(args: argparse.Namespace) -> None:
-    mixture = DATASETS[args.dataset]()
+    for dataset in DATASETS if args.dataset == "all" else [args.dataset]:
+        train_one(dataset, args)
+
+
+def train_one(dataset: str, args: argparse.Namespace) -> None:
+    mixture = DATASETS[dataset]()
     config = TrainConfig(**{f.name: getattr(args, f.name) for f in dataclasses.fields(TrainConfig)})
-    out = Path(args.out or checkpoints.FOLDER / f"{args.dataset}.safetensors")
+    out = Path(args.out or checkpoints.FOLDER / f"{dataset}.safetensors")
     unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
-    torch.manual_seed(args.seed)
-    net = MLP(width=args.width, depth=args.depth).to(device.pick())
     generator = torch.Generator().manual_seed(args.seed)
+    net = MLP(width=args.width, depth=args.depth).reset(generator).to(device.pick())
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
     started, loss, step = time.monotonic(), None, None
     stop = threading.Event()  # Ctrl-C waits for the end of a step, where the state is whole
@@ -107,7 +111,7 @@ def train_command(args: argparse.Namespace) -> None:
     seconds = time.monotonic() - started
     rows = measure(NetworkDenoiser(step.ema.eval(), config.target), mixture, args.samples)
     recipe = dataclasses.asdict(config) | {"seed": args.seed, "seconds": round(seconds, 1)}
-    metadata = {"dataset": args.dataset, "target": config.target, "training": recipe, "metrics": rows}
+    metadata = {"dataset": dataset, "target": config.target, "training": recipe, "metrics": rows}
     checkpoints.save_checkpoint(out, step.ema, metadata)
     unfinished.unlink(missing_ok=True)
     show(rows)
@@ -133,7 +137,7 @@ def parser() -> argparse.ArgumentParser:
 
     p = commands.add_parser("train", help="train a network on a data set and write its checkpoint", **shared)
     p.set_defaults(run=train_command)
-    p.add_argument("dataset", choices=DATASETS)
+    p.add_argument("dataset", choices=[*DATASETS, "all"])
     for size in ("width", "depth"):
         p.add_argument(f"--{size}", type=int, default=MLP().hyperparameters[size])
     for field in dataclasses.fields(TrainConfig):

@@ -93,6 +93,15 @@ def energy_distance(a: Tensor, b: Tensor) -> Measured:
     return Measured(forms[0].item(), forms[1:].median().item(), len(a))
 
 
+def nearest_distance(samples: Tensor, training: Tensor, truth: Tensor) -> Measured:
+    """Median distance from samples [n, D] to the nearest of the training points [N, D], in their units.
+
+    The floor is what fresh data, truth [m, D], show: a model whose samples lie much closer recites what it was shown.
+    """
+    near, fresh = (torch.cdist(x.double(), training.double()).amin(1).median().item() for x in (samples, truth))
+    return Measured(near, fresh, len(samples))
+
+
 def moment_deviation(a: Tensor, b: Tensor) -> float:
     """How far two clouds of the SAME n particles, [n, D], differ in mean and second moments, in standard errors.
 

@@ -167,6 +167,27 @@ class GaussianMixture:
             [noised._average(part, gain, self.means) for part in x.split(1024)]
         )  # [1024, K] stays in cache
 
+    def posterior_variance(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """Var(x0 | alpha x0 + sigma eps = x), mean over coordinates, for x [n, D]; [n]: what no denoiser can know.
+
+        Within a component it is Kalman's C_k sigma^2 / (alpha^2 C_k + sigma^2); between components, the spread of
+        their means (law of total variance). Its expectation is the smallest possible loss of a denoiser.
+        """
+        return torch.cat([self._posterior_variance(part, alpha, sigma) for part in x.to(torch.float64).split(256)])
+
+    def _posterior_variance(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        noised = self.noised(alpha, sigma)
+        r = noised._log_joint(x).softmax(-1)  # [n, K]
+        gain, offset = alpha * self.variances / noised.variances, x[:, None, :] - noised.means
+        if self.axes is not None:
+            offset = torch.einsum("kij,nkj->nki", self.axes, gain * torch.einsum("nki,kij->nkj", offset, self.axes))
+        else:
+            offset = gain * offset
+        means = self.means + offset  # [n, K, D]
+        spread = (means - (r[..., None] * means).sum(1, keepdim=True)).square().mean(-1)
+        inside = (self.variances * sigma**2 / noised.variances).mean(-1)
+        return (r * (inside + spread)).sum(-1)
+
     def entropy(self, n: int = 200_000, *, generator: torch.Generator) -> float:
         """Differential entropy in nats, by Monte Carlo over n points (standard error about 1 / sqrt(n))."""
         x = self.sample(n, generator=generator)

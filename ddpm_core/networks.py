@@ -36,7 +36,7 @@ class MLP(nn.Module):
     lam each. What `level` says of a whole schedule can be had at once and handed to `at`, step by step.
     """
 
-    def __init__(self, dim: int = 2, width: int = 48, depth: int = 4):
+    def __init__(self, dim: int = 2, width: int = 40, depth: int = 4):
         super().__init__()
         if min(dim, width, depth) < 1:
             raise ValueError(f"need dim, width, depth of at least 1, got dim = {dim}, width = {width}, depth = {depth}")
@@ -47,6 +47,15 @@ class MLP(nn.Module):
         self.out = nn.Linear(width, dim)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
+
+    def reset(self, generator: torch.Generator) -> MLP:
+        """Draw the weights again, from `generator`: uniform in +- 1 / sqrt(inputs); the last layer says nothing yet."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear) and layer is not self.out:
+                for parameter in layer.parameters():
+                    bound = layer.in_features**-0.5
+                    nn.init.uniform_(parameter, -bound, bound, generator=generator)
+        return self
 
     def forward(self, x: Tensor, lam: Tensor) -> Tensor:
         return self.at(x, self.level(lam))

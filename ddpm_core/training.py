@@ -14,6 +14,9 @@ from .denoisers import TARGETS
 from .mixtures import GaussianMixture
 from .networks import LAM_RANGE
 from .prediction import Prediction
+from .schedules import SCHEDULES
+
+WEIGHTINGS = ("uniform", "simple", "min_snr")
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,15 @@ class TrainConfig:
     warmup: int = 200
     ema: float = 0.999  # decay of the averaged weights, the ones that are kept
     target: str = "v"
-    lam_min: float = LAM_RANGE[0]  # noise levels: lam uniform in this range, stratified over the batch
+    weighting: str = "uniform"  # which noise levels are drawn, and how much each counts: see `noise_levels`
+    schedule: str = "linear"  # with T = 1000: where "simple" and "min_snr" draw from
+    lam_min: float = LAM_RANGE[0]  # where "uniform" draws from
     lam_max: float = LAM_RANGE[1]
 
     def __post_init__(self):
-        if self.target not in TARGETS:
-            raise KeyError(f"unknown target {self.target!r}; known: {', '.join(TARGETS)}")
+        for name, known in (("target", TARGETS), ("weighting", WEIGHTINGS), ("schedule", tuple(SCHEDULES))):
+            if getattr(self, name) not in known:
+                raise KeyError(f"unknown {name} {getattr(self, name)!r}; known: {', '.join(known)}")
         if self.steps < 1 or self.batch < 1 or not 0 <= self.ema < 1 or not self.lam_min < self.lam_max:
             raise ValueError(f"need steps >= 1, batch >= 1, 0 <= ema < 1, lam_min < lam_max; got {self}")
 
@@ -39,7 +45,8 @@ class TrainStep:
     """What one step did. `ema` is the averaged network itself, live; `state()` is all that a later run needs."""
 
     step: int  # 1 .. steps
-    loss: float  # mean squared error per coordinate, of the target
+    first: int  # the step before the first one of this run
+    loss: float  # mean squared error of the target per coordinate, weighted
     lr: float
     ema: nn.Module
     state: Callable[[], dict[str, Tensor]]
@@ -49,6 +56,42 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     """Rate of step 0 .. steps - 1."""
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
     return config.lr * warm * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+
+
+GAMMA = 5.0  # of min-SNR
+
+
+def noise_levels(config: TrainConfig, u: Tensor) -> tuple[Tensor, Tensor]:
+    """u [n], uniform in 0 .. 1 -> lam [n] and the weight [n] of the squared error of config.target there.
+
+    uniform  lam uniform in its range, every error counts the same
+    simple   t uniform over the schedule, the error of eps counts (Ho et al. 2020, eq. 14)
+    min_snr  the same t, the error of x0 counts min(SNR, 5) (Hang et al. 2023, section 3.4)
+
+    An error of one view is an error of any other, times a factor: d eps = alpha d v, d x0 = sigma d v.
+    """
+    if config.weighting == "uniform":
+        return config.lam_min + (config.lam_max - config.lam_min) * u, torch.ones_like(u)
+    levels = SCHEDULES[config.schedule](1000).lam[1:].clamp(*LAM_RANGE).to(u)
+    lam = levels[(u * len(levels)).long().clamp(max=len(levels) - 1)]
+    snr = (2 * lam).exp()
+    of_eps = torch.ones_like(lam) if config.weighting == "simple" else snr.clamp(max=GAMMA) / snr
+    return lam, of_eps * {"eps": torch.ones_like(lam), "v": torch.sigmoid(2 * lam), "x0": snr}[config.target]
+
+
+def loss_floor(data: GaussianMixture, config: TrainConfig, lam: Tensor, *, n: int = 512, seed: int = 0) -> Tensor:
+    """The smallest possible squared error of config.target at each lam [L], per coordinate, unweighted; [L] float64.
+
+    The exact posterior variance of x0, averaged over n points, as an error of the target.
+    """
+    generator, floors = torch.Generator().manual_seed(seed), []
+    x0 = data.sample(n, generator=generator)
+    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
+    for snr in (2 * lam.double()).exp().tolist():
+        alpha, sigma = math.sqrt(snr / (1 + snr)), math.sqrt(1 / (1 + snr))
+        variance = data.posterior_variance(alpha * x0 + sigma * eps, alpha, sigma).mean()
+        floors.append(variance * {"x0": 1.0, "eps": snr, "v": 1 + snr}[config.target])
+    return torch.stack(floors)
 
 
 def train(
@@ -67,9 +110,7 @@ def train(
     device = next(net.parameters()).device
     ema = copy.deepcopy(net).requires_grad_(False)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    done = 0
-    if resume is not None:
-        done = _restore(resume, net, ema, optimiser, generator)
+    done = first = _restore(resume, net, ema, optimiser, generator) if resume else 0
 
     def state() -> dict[str, Tensor]:
         return _snapshot(done, net, ema, optimiser, generator)
@@ -85,20 +126,20 @@ def train(
             torch.rand(1, generator=generator, device=generator.device).cpu()
             + torch.arange(config.batch) / config.batch
         )
-        lam = (config.lam_min + (config.lam_max - config.lam_min) * (u % 1)).to(device)  # [batch]
+        lam, weight = (part.to(device) for part in noise_levels(config, u % 1))  # [batch] each
         alpha = torch.sigmoid(2 * lam).sqrt()[:, None]  # alpha^2 = 1 / (1 + exp(-2 lam))
         sigma = torch.sigmoid(-2 * lam).sqrt()[:, None]
         x = alpha * x0 + sigma * eps
         target = getattr(Prediction.of(x, alpha, sigma, x0=x0), config.target)
 
-        loss = (net(x, lam) - target).square().mean()
+        loss = (weight[:, None] * (net(x, lam) - target).square()).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         done += 1
         decay = min(config.ema, done / (done + 10))  # a short memory at first, so that early weights are forgotten
         torch._foreach_lerp_(list(ema.parameters()), list(net.parameters()), 1 - decay)
-        yield TrainStep(done, loss.item(), lr, ema, state)
+        yield TrainStep(done, first, loss.item(), lr, ema, state)
 
 
 def _snapshot(done, net, ema, optimiser, generator) -> dict[str, Tensor]:

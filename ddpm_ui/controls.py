@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.i18n import I18nData
 
-from ddpm_ui.i18n import i18n
+from ddpm_ui.i18n import STRINGS, i18n
 from ddpm_ui.recipe import FILM, Recipe
 
-STEPS = {"beta_min": 1e-5, "beta_max": 1e-4, "eta": 0.05}
-TYPED = ("seed", "n")  # numbers that a person types rather than drags
+STEPS = {"beta_min": 1e-5, "beta_max": 1e-4, "eta": 0.05, "lr": 1e-5, "ema": 1e-4}
+TYPED = ("seed", "n", "points", "batch", "lr", "ema")  # numbers that a person types rather than drags
 
 
 class Slider(gr.Slider):
@@ -23,15 +24,24 @@ class Slider(gr.Slider):
         return payload
 
 
+def label(recipe: type[Recipe], name: str) -> I18nData:
+    own = f"field_{recipe.tab}_{name}"
+    return i18n(own if own in STRINGS["en"] else f"field_{name}")
+
+
+def choices(known: Iterable[str]) -> list[tuple[I18nData, str]]:
+    """What a person made stands under what it is: "run.0123" is a choice_run."""
+    return [(i18n(f"choice_{value.partition('.')[0]}"), value) for value in known]
+
+
 def control(recipe: type[Recipe], name: str, **settings) -> Component:
     field = next(f for f in dataclasses.fields(recipe) if f.name == name)
     rule = field.metadata
     common: dict[str, Any] = (
-        dict(label=i18n(f"field_{name}"), value=field.default, elem_id=f"{recipe.tab}-{name}") | settings
+        dict(label=label(recipe, name), value=field.default, elem_id=f"{recipe.tab}-{name}") | settings
     )
     if "known" in rule:
-        choices = [(i18n(f"choice_{known}"), known) for known in rule["known"]]
-        return gr.Dropdown(choices, **common)
+        return gr.Dropdown(choices(rule["known"]), **common)
     if isinstance(field.default, bool):
         return gr.Checkbox(**common)
     if isinstance(field.default, tuple):
@@ -44,8 +54,14 @@ def control(recipe: type[Recipe], name: str, **settings) -> Component:
 
 def shown(recipe: Recipe) -> list:
     """What the controls of this recipe must show, in the order of its fields."""
-    values = (getattr(recipe, f.name) for f in dataclasses.fields(recipe))
-    return [", ".join(map(str, v)) if isinstance(v, tuple) else v for v in values]
+
+    def value(field: dataclasses.Field) -> Any:
+        value, known = getattr(recipe, field.name), field.metadata.get("known")
+        if isinstance(value, tuple):
+            return ", ".join(map(str, value))
+        return gr.update(choices=choices([*known, value]), value=value) if known and value not in known else value
+
+    return [value(field) for field in dataclasses.fields(recipe)]
 
 
 # Answers are strings, made in a millisecond: no queue, no spinner, no endpoint of their own.

@@ -62,3 +62,32 @@ def schedule_curves(schedule: Schedule) -> go.Figure:
     )
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
     return figure.update_layout(legend=legend, margin={"l": 48, "r": 12, "t": 36, "b": 40}, meta={"alt": alt})
+
+
+def training_charts() -> dict[str, go.Figure]:
+    """What is drawn while a network learns, still without numbers: loss, loss at each noise level, distance."""
+
+    def line(name: str, meaning: str, dash: str = "solid") -> go.Scatter:
+        return go.Scatter(x=[], y=[], name=name, mode="lines", line=dict(color=COLOURS[meaning], dash=dash, width=2))
+
+    def chart(x: str, y: str, alt: str, *traces: go.Scatter) -> go.Figure:
+        legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+        figure = go.Figure(list(traces)).update_yaxes(title=y, type="log", exponentformat="power", dtick=1)
+        margin = {"l": 56, "r": 12, "t": 36, "b": 40}
+        return figure.update_xaxes(title=x).update_layout(legend=legend, margin=margin, meta={"alt": alt})
+
+    return {
+        "train-loss": chart(
+            "step", "loss", "Training loss, the smallest possible loss, and the difference, over steps",
+            line("loss", "learned"), line("floor", "exact"), line("above the floor", "error"),
+        ),
+        "train-levels": chart(
+            "λ", "loss", "Loss at each noise level, the smallest possible, and the relative error of the score",
+            line("loss", "learned"), line("floor", "exact"), line("score error", "error"),
+        ),
+        "train-distance": chart(
+            "step", "distance", "Distance of the samples to the data over steps, each with its noise floor",
+            line("excess NLL", "learned"), line("its floor", "learned", "dot"),
+            line("sliced W₂", "data"), line("its floor", "data", "dot"),
+        ),
+    }  # fmt: skip

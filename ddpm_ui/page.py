@@ -14,10 +14,10 @@ from ddpm_ui.controls import QUIET
 from ddpm_ui.i18n import ASSETS, STRINGS, i18n
 from ddpm_ui.parts import Header
 from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times
-from ddpm_ui.tabs import forward, reverse
+from ddpm_ui.tabs import forward, reverse, train
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory
 
-TABS = {"forward": forward.build, "reverse": reverse.build}
+TABS = {"forward": forward.build, "reverse": reverse.build, "train": train.build}
 
 
 def build() -> gr.Blocks:
@@ -44,9 +44,9 @@ def _film(tab: str, recipe: Callable[[], Recipe], film: str) -> dict:
     try:
         made = recipe()
         chosen = Forward.of({"film": film}).film
+        trajectory = Trajectory.decode(TRAJECTORIES[tab](made))
     except RecipeError as error:
         raise gr.Error(str(error), print_exception=False) from None
-    trajectory = Trajectory.decode(TRAJECTORIES[tab](made))
     return json.loads(figures.filmstrip(trajectory, film_times(trajectory.header["T"], chosen)).to_json())
 
 

@@ -30,10 +30,10 @@ class Header(Part):
 
 
 class Stage(Part):
-    """Moving points under a time bar. Its value is "" or one JSON string: `{"src", "link", "t", "play", "layers"}`.
+    """Moving points under a time bar. Its value is "" or one JSON string: `{"src", "link", "t", "play", "layers", "links"}`.
 
     Stages and Charts with the same `clock` move together. With `bar=False` there is no time bar and no address to keep:
-    for the second of two pictures that share one clock.
+    for the second of two pictures that share one clock. With `shots` there is a second bar, for training time.
     """
 
 
@@ -47,6 +47,10 @@ class Chart(Part):
 
 class Note(Part):
     """A plain sentence of the server, in the language of the person who reads it: a Message as JSON, or ""."""
+
+
+class Pad(Part):
+    """A square to draw in. Its value is "" or the strokes as JSON, [[x, y], ...] each; `submit` when they are done."""
 
 
 def note(message: Message | None) -> dict:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, Schedule
+from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, GaussianMixture, Schedule, TrainConfig
+from ddpm_core.denoisers import TARGETS
+from ddpm_core.own_data import PREFIX, OwnDataError, decode
 from ddpm_core.samplers import VARIANCES
+from ddpm_core.training import WEIGHTINGS
 from ddpm_ui.i18n import Message
 
 DENOISERS = ("network", "exact")
@@ -33,15 +37,16 @@ def number(default, low, high):
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
 
 
-def choice(default: str, known):
-    return dataclasses.field(default=default, metadata={"known": tuple(known)})
+def choice(default: str, known, own: str = "(?!)"):
+    """One of `known`, or something that people made themselves: what begins like `own`, by default nothing."""
+    return dataclasses.field(default=default, metadata={"known": tuple(known), "own": own})
 
 
 def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
     """`value`, a string from a link or a value from a control, as what the field holds."""
     got = repr(str(value)[:40])
     if "known" in rule:
-        if value not in rule["known"]:
+        if value not in rule["known"] and not re.match(rule["own"], str(value)):
             raise RecipeError("bad_choice", field=name, known=", ".join(rule["known"]), got=got)
         return value
     if kind is bool:
@@ -67,25 +72,17 @@ def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What Forward and Reverse have in common: data, schedule, particles."""
+    """Fields with limits, and the way to and from a query string. All recipes have data."""
 
     tab: ClassVar[str]
 
-    data: str = choice("swiss_roll", DATASETS)
-    schedule: str = choice("linear", SCHEDULES)
-    T: int = number(1000, 1, 2000)
-    beta_min: float = number(1e-4, 1e-6, 0.1)
-    beta_max: float = number(0.02, 1e-6, 0.5)  # more would underflow alpha_bar at the largest T
-    rescale: bool = False  # beta times 1000 / T
-    n: int = number(2000, 1, 10_000)
-    seed: int = number(0, 0, 2**32 - 1)
+    data: str = choice("swiss_roll", DATASETS, own=re.escape(PREFIX))
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             kind = type(field.default)
             object.__setattr__(self, field.name, _parsed(field.name, kind, getattr(self, field.name), field.metadata))
-        if self.beta_min > self.beta_max:
-            raise RecipeError("bad_beta_range", low=f"{self.beta_min:g}", high=f"{self.beta_max:g}")
+        mixture_of(self.data)  # says what is wrong with a text that is no data
 
     @classmethod
     def of(cls, values: Mapping[str, Any]):
@@ -106,6 +103,35 @@ class Recipe:
     def link(self) -> str:
         return f"tab={self.tab}" + (f"&{self.query}" if self.query else "")
 
+
+@lru_cache(maxsize=64)
+def mixture_of(data: str) -> GaussianMixture:
+    """The data of a recipe: built in, or people's own, which the text itself is. RecipeError if the text is none."""
+    if data in DATASETS:
+        return DATASETS[data]()
+    try:
+        return decode(data)
+    except OwnDataError as error:
+        raise RecipeError(error.key, **error.values) from None
+
+
+@dataclass(frozen=True)
+class Noised(Recipe):
+    """What Forward and Reverse have in common: schedule and particles."""
+
+    schedule: str = choice("linear", SCHEDULES)
+    T: int = number(1000, 1, 2000)
+    beta_min: float = number(1e-4, 1e-6, 0.1)
+    beta_max: float = number(0.02, 1e-6, 0.5)  # more would underflow alpha_bar at the largest T
+    rescale: bool = False  # beta times 1000 / T
+    n: int = number(2000, 1, 10_000)
+    seed: int = number(0, 0, 2**32 - 1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.beta_min > self.beta_max:
+            raise RecipeError("bad_beta_range", low=f"{self.beta_min:g}", high=f"{self.beta_max:g}")
+
     @cached_property
     def full_schedule(self) -> Schedule:
         """The T noise levels."""
@@ -123,7 +149,7 @@ def film_times(T: int, chosen: tuple[int, ...] = ()) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Forward(Recipe):
+class Forward(Noised):
     tab = "forward"
 
     chain: bool = False  # show the chain beside the closed form
@@ -131,10 +157,10 @@ class Forward(Recipe):
 
 
 @dataclass(frozen=True)
-class Reverse(Recipe):
+class Reverse(Noised):
     tab = "reverse"
 
-    denoiser: str = choice("network", DENOISERS)
+    denoiser: str = choice("network", DENOISERS, own=r"run\.[0-9a-f]{16,32}$")  # of a training, or an upload
     sampler: str = choice("ddpm", SAMPLERS)
     variance: str = choice("beta_tilde", VARIANCES)
     eta: float = number(0.0, 0.0, 1.0)
@@ -150,4 +176,28 @@ class Reverse(Recipe):
         return self.full_schedule.subsample(min(self.steps, self.T))
 
 
-RECIPES: dict[str, type[Recipe]] = {"forward": Forward, "reverse": Reverse}
+@dataclass(frozen=True)
+class Train(Recipe):
+    """How a network is trained; the defaults learn any of the data sets in less than a minute on two cores."""
+
+    tab = "train"
+
+    points: int = number(0, 0, 10_000)  # size of the training set; 0: fresh points for ever
+    steps: int = number(8000, 10, 100_000)
+    width: int = number(40, 4, 256)
+    depth: int = number(4, 1, 8)
+    target: str = choice("v", TARGETS)
+    weighting: str = choice("uniform", WEIGHTINGS)
+    schedule: str = choice("linear", SCHEDULES)  # of the weightings that draw from one
+    batch: int = number(1024, 1, 8192)
+    lr: float = number(3e-3, 1e-6, 0.1)
+    ema: float = number(0.999, 0.0, 0.9999)
+    seed: int = number(0, 0, 2**32 - 1)
+
+    @property
+    def config(self) -> TrainConfig:
+        names = {field.name for field in dataclasses.fields(TrainConfig)}
+        return TrainConfig(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name in names})
+
+
+RECIPES: dict[str, type[Recipe]] = {"forward": Forward, "reverse": Reverse, "train": Train}

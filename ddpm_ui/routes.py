@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import plotly
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
@@ -22,10 +23,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ddpm_ui import figures
+from ddpm_core import save_checkpoint
+from ddpm_ui import figures, models
 from ddpm_ui.i18n import Message
-from ddpm_ui.recipe import RECIPES, Forward, Recipe, RecipeError, film_times
-from ddpm_ui.trajectories import TRAJECTORIES, Trajectory, json_chunk
+from ddpm_ui.learning import learning
+from ddpm_ui.models import run_name
+from ddpm_ui.recipe import RECIPES, Forward, Recipe, RecipeError, Reverse, Train, film_times
+from ddpm_ui.trajectories import TRAJECTORIES, Trajectory, denoiser_of, json_chunk
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +37,23 @@ MAX_CACHED_BYTES = 256_000_000
 MAX_COMPUTING = os.cpu_count() or 1  # trajectories at once, a core each; the others wait and see their place
 FILM_PARTICLES = 500
 FRESH = {"Cache-Control": "public, max-age=600"}
+UNCACHED = {"Cache-Control": "no-store"}
 FAILED = Message("failed", {})
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+class Lane:
+    """So many computations at once; the others wait in line, first come, first served, and know their place."""
+
+    def __init__(self, at_once: int):
+        self.free, self.waiting = asyncio.Semaphore(at_once), list[Broadcast]()
 
 
 class Broadcast:
     """One computation, many readers."""
 
-    def __init__(self, source: Generator[bytes, None, None]):
-        self.source = source
+    def __init__(self, source: Generator[bytes, None, None], lane: Lane):
+        self.source, self.lane = source, lane
         self.chunks: list[bytes] = []
         self.size = self.readers = 0
         self.started = self.done = False
@@ -54,13 +66,16 @@ class Broadcast:
         self._grew = asyncio.Event()
 
     async def _compute(self):
+        waiting = self.lane.waiting
         waiting.append(self)
         try:
-            async with computing:
+            async with self.lane.free:
                 waiting.remove(self)
                 self.started = True
                 self._wake()
                 async for chunk in iterate_in_threadpool(self.source):
+                    if self.stale:  # a generator that a thread is in can only be closed when it has come back
+                        break
                     if chunk:
                         self.chunks.append(chunk)
                         self.size += len(chunk)
@@ -78,6 +93,7 @@ class Broadcast:
 
     async def read(self) -> AsyncIterator[bytes]:
         self.readers += 1
+        waiting = self.lane.waiting
         try:
             sent, place = 0, 0
             while True:
@@ -96,20 +112,19 @@ class Broadcast:
             self.readers -= 1
             if self.readers == 0 and not self.done:
                 self.stale = True
-                self.task.cancel()
+                if not self.started:
+                    self.task.cancel()
 
 
-computing: asyncio.Semaphore = asyncio.Semaphore(MAX_COMPUTING)
-waiting: list[Broadcast] = []
+computing, training = Lane(MAX_COMPUTING), Lane(MAX_COMPUTING)
 _broadcasts: OrderedDict[tuple[str, str], Broadcast] = OrderedDict()
 
 
-def broadcast(kind: str, recipe: Recipe) -> Broadcast:
-    """The running or finished computation of this trajectory, or a new one."""
-    key = (kind, recipe.query)
+def broadcast(key: tuple[str, str], make: Callable[[], Generator[bytes, None, None]], lane: Lane) -> Broadcast:
+    """The running or finished computation of this name, or a new one."""
     found = _broadcasts.get(key)
     if found is None or found.stale:
-        found = _broadcasts[key] = Broadcast(TRAJECTORIES[kind](recipe))
+        found = _broadcasts[key] = Broadcast(make(), lane)
     _broadcasts.move_to_end(key)
     total = sum(b.size for b in _broadcasts.values())
     for old in list(_broadcasts):
@@ -118,6 +133,13 @@ def broadcast(kind: str, recipe: Recipe) -> Broadcast:
         if _broadcasts[old].done and old != key:
             total -= _broadcasts.pop(old).size
     return found
+
+
+def walk(kind: str, recipe: Recipe) -> Broadcast:
+    """The trajectory of a recipe, which is the same for everybody. RecipeError where there is no such network."""
+    if isinstance(recipe, Reverse):
+        denoiser_of(recipe.denoiser, recipe.data)
+    return broadcast((kind, recipe.query), lambda: TRAJECTORIES[kind](recipe), computing)
 
 
 def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -144,19 +166,50 @@ async def trajectory(request: Request) -> Response:
     kind = request.path_params["kind"]
     if kind not in TRAJECTORIES:
         return not_found()
-    stream = broadcast(kind, RECIPES["reverse" if kind == "reverse" else "forward"].of(request.query_params))
+    recipe = RECIPES["reverse" if kind == "reverse" else "forward"].of(request.query_params)
+    return streamed(walk(kind, recipe), FRESH)
+
+
+def streamed(stream: Broadcast, headers: dict[str, str]) -> Response:
     # an encoding of its own keeps the gzip middleware away: it would hold chunks back, and noise does not compress
-    headers = FRESH | {"Content-Encoding": "identity"}
+    headers = headers | {"Content-Encoding": "identity"}
     return StreamingResponse(stream.read(), media_type="application/octet-stream", headers=headers)
+
+
+@guarded
+async def lesson(request: Request) -> Response:
+    """A training, as long as somebody looks on. It belongs to the person who made up the name of its run."""
+    recipe, run = Train.of(request.query_params), run_name(request.query_params.get("run", ""))
+    after = request.query_params.get("after", "")
+    if after:
+        models.find(after)  # says so if it is not here
+    return streamed(broadcast(("train", run), lambda: learning(recipe, run, after), training), UNCACHED)
+
+
+@guarded
+async def checkpoint(request: Request) -> Response:
+    """The network of a run as a file."""
+    model = models.find(request.path_params["run"])
+
+    def written() -> bytes:
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "network.safetensors")
+            metadata = {"target": model.denoiser.target, **model.denoiser.metadata, "dataset": model.data}
+            save_checkpoint(path, model.denoiser.net, metadata)
+            return path.read_bytes()
+
+    headers = UNCACHED | {"Content-Disposition": 'attachment; filename="network.safetensors"'}
+    content = await run_in_threadpool(written)
+    return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 @guarded
 async def film(request: Request) -> Response:
     tab = request.path_params["tab"]
-    if tab not in RECIPES:
+    if tab not in TRAJECTORIES:
         return not_found()
     recipe = RECIPES[tab].of(request.query_params)
-    chunks = [chunk async for chunk in broadcast(tab, recipe).read()]
+    chunks = [chunk async for chunk in walk(tab, recipe).read()]
 
     def draw() -> str:
         trajectory = Trajectory.decode(chunks)
@@ -190,5 +243,7 @@ ROUTES = [
     Route(f"/lab/plotly-{PLOTLY_VERSION}.min.js", plotly_js),
     Route("/lab/film/{tab:str}", film),
     Route("/lab/curves", curves),
+    Route("/lab/train", lesson),
+    Route("/lab/checkpoint/{run:str}", checkpoint),
     Route("/lab/{kind:str}", trajectory),
 ]

@@ -8,6 +8,7 @@ int16 times RANGE / 32767, in variance-preserving coordinates, x / sqrt(alpha^2 
     CLOUD    int16 [m, 2]          a sample of the data, for comparison
     PAIR     int16 [2, n, 2]       x0 and eps: any x_t is exactly alpha_t x0 + sigma_t eps, so one pair is all of them
     FRAME    int32 t, nfe; int16 [layers, n, 2]
+    SHOT     int32 step, 0; int16 [T + 1, n, 2]   a walk of a network that is still learning, data first
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ from ddpm_core import (
 )
 from ddpm_core import device as devices
 from ddpm_core.metrics import moment_deviation
-from ddpm_ui.recipe import Forward, Recipe, Reverse, film_times
+from ddpm_ui import models
+from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times, mixture_of
 
-JSON, COLOURS, CLOUD, PAIR, FRAME = range(5)
+JSON, COLOURS, CLOUD, PAIR, FRAME, SHOT = range(6)
 RANGE = 8.0  # standard deviations of the data; farther out, points stick to the edge
 VIEW = 3.3  # half the width of the picture
 STORED = 64  # steps that are sent, of however many are walked: as many as the eye needs
@@ -61,14 +63,23 @@ def fixed_point(x: Tensor) -> bytes:
     return np.rint(x.cpu().double().numpy() * (32767 / RANGE)).clip(-32767, 32767).astype("<i2").tobytes()
 
 
-BADGES = {"network": "learned", "exact": "exact"}
-
-mixture_of = lru_cache(maxsize=32)(lambda data: DATASETS[data]())
+_shipped = lru_cache(maxsize=32)(load_checkpoint)
 
 
-@lru_cache(maxsize=32)
 def denoiser_of(kind: str, data: str) -> Denoiser:
-    return MixtureDenoiser(mixture_of(data)) if kind == "exact" else load_checkpoint(data, devices.pick())
+    """RecipeError if there is none: no network for people's own data, or a run that is no longer here."""
+    if kind == "exact":
+        return MixtureDenoiser(mixture_of(data))
+    if kind.startswith("run."):
+        return models.find(kind.removeprefix("run.")).denoiser
+    if data not in DATASETS:
+        raise RecipeError("no_network")
+    return _shipped(data, devices.pick())
+
+
+def title(recipe: Recipe, part: str) -> list[str]:
+    """What the picture is called, as keys of the words on the page."""
+    return [f"choice_{recipe.data.partition('.')[0]}", part]
 
 
 def _colours(component: Tensor, mixture: GaussianMixture) -> bytes:
@@ -92,12 +103,12 @@ def _stored(T: int, film: tuple[int, ...] = ()) -> list[int]:
     return sorted({*even.tolist(), *film_times(T, film)})
 
 
-def _header(recipe: Recipe, schedule: Schedule, *, part: str, **more) -> bytes:
+def header(n: int, schedule: Schedule, **more) -> bytes:
     def digits(c: Tensor) -> list[float]:
         return [float(f"{v:.8g}") for v in c.tolist()]
 
-    common = dict(n=recipe.n, T=schedule.T, alpha=digits(schedule.alpha), sigma=digits(schedule.sigma))
-    return json_chunk(common | dict(range=RANGE, view=VIEW, title=[f"choice_{recipe.data}", part]) | more)
+    common = dict(n=n, T=schedule.T, alpha=digits(schedule.alpha), sigma=digits(schedule.sigma))
+    return json_chunk(common | dict(range=RANGE, view=VIEW) | more)
 
 
 def forward(recipe: Forward) -> Generator[bytes, None, None]:
@@ -105,9 +116,10 @@ def forward(recipe: Forward) -> Generator[bytes, None, None]:
     noise = ParticleNoise(recipe.seed, recipe.n)
     mixture = mixture_of(recipe.data)
     x0, component = noise.data(mixture)
-    yield _header(
-        recipe, recipe.full_schedule, mode="mix", direction="forward", badge="exact", layers=["x"], part="closed_form"
-    )
+    yield header(
+        recipe.n, recipe.full_schedule, mode="mix", direction="forward", badge="exact", layers=["x"],
+        title=title(recipe, "closed_form"),
+    )  # fmt: skip
     yield _colours(component, mixture)
     yield chunk(PAIR, fixed_point(x0) + fixed_point(noise.start()))
     yield json_chunk({"done": True})
@@ -119,9 +131,10 @@ def chain(recipe: Forward) -> Generator[bytes, None, None]:
     mixture = mixture_of(recipe.data)
     x0, component = noise.data(mixture)
     stored = _stored(schedule.T, recipe.film)
-    yield _header(
-        recipe, schedule, mode="frames", direction="forward", badge="exact", layers=["x"], times=stored, part="chain"
-    )
+    yield header(
+        recipe.n, schedule, mode="frames", direction="forward", badge="exact", layers=["x"], times=stored,
+        title=title(recipe, "chain"),
+    )  # fmt: skip
     yield _colours(component, mixture)
     x, eps, deviation, keep = x0, noise.start(), [], set(stored)
     for t in range(schedule.T + 1):
@@ -137,14 +150,16 @@ def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
     """The sampler's walk from noise to data, as it happens; then how far the result is from the data."""
     schedule, mixture = recipe.walked(), mixture_of(recipe.data)
     denoiser = denoiser_of(recipe.denoiser, recipe.data)
-    device = devices.pick() if recipe.denoiser == "network" else torch.device("cpu")
+    device = torch.device("cpu") if recipe.denoiser == "exact" else devices.pick()
     noise = ParticleNoise(recipe.seed, recipe.n, device=device)
     truth = mixture.sample(recipe.n, generator=torch.Generator().manual_seed(recipe.seed))
     cloud = truth[:CLOUD_SIZE]
     stored = _stored(schedule.T)
-    yield _header(
-        recipe, schedule, mode="frames", direction="reverse", badge=BADGES[recipe.denoiser], layers=["x", "x0"],
-        times=stored[::-1], data=len(cloud), device=devices.describe(device), part=f"choice_{recipe.sampler}",
+    badge = "exact" if recipe.denoiser == "exact" else "learned"
+    yield header(
+        recipe.n, schedule, mode="frames", direction="reverse", badge=badge, layers=["x", "x0"],
+        times=stored[::-1], data=len(cloud), device=devices.describe(device),
+        title=title(recipe, f"choice_{recipe.sampler}"),
     )  # fmt: skip
     yield destination_colours(recipe.data, recipe.seed, recipe.n)
     yield chunk(CLOUD, fixed_point(cloud))
@@ -186,11 +201,12 @@ class Trajectory:
     colours: np.ndarray  # [n] uint8
     pair: np.ndarray | None  # [2, n, 2]
     frames: dict[int, np.ndarray]  # t -> [layers, n, 2]
+    shots: dict[int, np.ndarray]  # training step -> [T + 1, n, 2]
 
     @classmethod
     def decode(cls, chunks: Iterable[bytes]) -> Trajectory:
         data, at = b"".join(chunks), 0
-        self = cls({}, np.zeros(0, np.uint8), None, {})
+        self = cls({}, np.zeros(0, np.uint8), None, {}, {})
         while at < len(data):
             kind, length = struct.unpack_from("<II", data, at)
             payload = data[at + 8 : at + 8 + length]
@@ -205,6 +221,8 @@ class Trajectory:
                 self.frames[struct.unpack_from("<i", payload)[0]] = self._points(
                     payload[8:], len(self.header["layers"])
                 )
+            elif kind == SHOT:
+                self.shots[struct.unpack_from("<i", payload)[0]] = self._points(payload[8:], self.header["T"] + 1)
         return self
 
     def _points(self, payload: bytes, layers: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from gradio.components import Component
 from ddpm_ui.controls import on_input, shown
 from ddpm_ui.i18n import Message
 from ddpm_ui.parts import note
-from ddpm_ui.recipe import RECIPES, Recipe, RecipeError
+from ddpm_ui.recipe import RECIPES, Noised, Recipe, RecipeError
 
 LAYERS = ("data", "x0", "trails")
 
@@ -35,11 +35,11 @@ def stage_value(kind: str, recipe: Recipe, view: Mapping[str, str], *, play: boo
 ENOUGH_NOISE = 0.05  # x_T counts as noise when less than this share of its amplitude is data
 
 
-def is_noise(recipe: Recipe) -> bool:
+def is_noise(recipe: Noised) -> bool:
     return math.sqrt(recipe.full_schedule.alpha_bar[-1]) <= ENOUGH_NOISE
 
 
-def terminal_note(recipe: Recipe) -> dict:
+def terminal_note(recipe: Noised) -> dict:
     """That x_T is not noise yet, where it is not."""
     if is_noise(recipe):
         return note(None)
@@ -59,18 +59,22 @@ class Exhibit:
     show: Callable[[Any, Mapping[str, str]], list]  # -> the note's value, then one for each output
 
     def listen(self) -> None:
-        on_input(self.controls, self.update, [self.note, *self.outputs])
+        on_input(self.controls, self.update, self.shown)
 
-    def recipe(self, values: Iterable) -> Recipe:
+    def recipe(self, values: Iterable) -> Any:
         """What the controls say. RecipeError if they say nonsense."""
         return RECIPES[self.tab].of(dict(zip(self.names, values, strict=True)))
 
-    def update(self, *values) -> list:
-        """A control moved: note and outputs."""
-        try:
-            return self.show(self.recipe(values), {})
-        except RecipeError as error:
-            return [note(error.message), *[gr.skip()] * len(self.outputs)]
+    def guarded(self, act: Callable[..., list], outputs: list[Component]) -> Callable[..., list]:
+        """`act` for an event with these outputs, the note first: where it raises a RecipeError, the note says so."""
+
+        def answer(*values) -> list:
+            try:
+                return act(*values)
+            except RecipeError as error:
+                return [note(error.message), *[gr.skip()] * (len(outputs) - 1)]
+
+        return answer
 
     def replace(self, change: Callable[[Any], Recipe], *values) -> list:
         """A button changed the recipe: controls, note and outputs."""
@@ -92,10 +96,18 @@ class Exhibit:
         first, *rest = self.show(recipe, {"opening": "1", **query})
         return [*shown(recipe), message or first, *rest]
 
+    def update(self, *values) -> list:
+        """A control moved: note and outputs."""
+        return self.guarded(lambda *values: self.show(self.recipe(values), {}), self.shown)(*values)
+
+    @property
+    def shown(self) -> list[Component]:
+        return [self.note, *self.outputs]
+
     @property
     def names(self) -> list[str]:
         return [f.name for f in dataclasses.fields(RECIPES[self.tab])]
 
     @property
     def everything(self) -> list[Component]:
-        return [*self.controls, self.note, *self.outputs]
+        return [*self.controls, *self.shown]

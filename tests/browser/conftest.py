@@ -29,9 +29,9 @@ class Lab:
         if message.type == "error":
             self.errors.append(f"{message.text} {message.location.get('url')}")
 
-    def open(self, query: str, stage: str) -> "Lab":
+    def open(self, query: str, stage: str, ready: str = "s.painted > 0") -> "Lab":
         self.page.goto(f"{self.address}/{query}")
-        self.until(stage, "s.painted > 0")
+        self.until(stage, ready)
         return self
 
     def stage(self, name: str, expression: str):
@@ -91,13 +91,13 @@ def visit(browser: Browser, contexts: dict[str, BrowserContext], server: str):
     """visit(query) opens the page as a new person; nothing may leave the machine, nothing may fail in the page."""
     people = []
 
-    def arrive(query: str = "", *, stage: str = "forward", **settings) -> Lab:
+    def arrive(query: str = "", *, stage: str = "forward", ready: str = "s.painted > 0", **settings) -> Lab:
         key = repr(settings)
         if key not in contexts:  # people share a browser cache, as on a machine in a lecture hall; never a session
             contexts[key] = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US"} | settings)
             contexts[key].set_default_timeout(60_000)
         people.append(Lab(contexts[key].new_page(), server))
-        return people[-1].open(query, stage)
+        return people[-1].open(query, stage, ready)
 
     yield arrive
     for lab in people:

@@ -277,3 +277,13 @@ def test_degenerate_covariances_are_allowed(generator):
 def test_labels_must_be_one_for_each_component():
     with pytest.raises(ValueError, match="label"):
         GaussianMixture(1.0, [[0.0], [1.0]], 1.0, labels=[0, 1, 2])
+
+
+@small
+@levels
+def test_the_posterior_variance_is_the_slope_of_the_denoiser(mixture, alpha, sigma):
+    """Cov(x0 | x) = sigma^2 / alpha d E[x0 | x] / dx (Efron 2011), here its trace, by autograd."""
+    x = normal(12, mixture.D)
+    slope = torch.autograd.functional.jacobian(lambda x: mixture.denoise(x, alpha, sigma).sum(0), x)  # [D, n, D]
+    trace = slope.diagonal(dim1=0, dim2=2).sum(-1)
+    close(mixture.posterior_variance(x, alpha, sigma), sigma**2 / alpha * trace / mixture.D, 1e-9)

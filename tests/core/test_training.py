@@ -1,16 +1,29 @@
 import copy
 import math
 from collections import deque
+from dataclasses import replace
 
 import pytest
 import safetensors.torch
 import torch
+from core_common import close, normal
 from scipy import integrate, stats
 from torch import nn
 
-from ddpm_core import DATASETS, MLP, GaussianMixture, MixtureDenoiser, TrainConfig, TrainStep, train
+from ddpm_core import (
+    DATASETS,
+    MLP,
+    SCHEDULES,
+    GaussianMixture,
+    MixtureDenoiser,
+    Prediction,
+    TrainConfig,
+    TrainStep,
+    train,
+)
 from ddpm_core.denoisers import TARGETS
-from ddpm_core.training import learning_rate
+from ddpm_core.networks import LAM_RANGE
+from ddpm_core.training import WEIGHTINGS, learning_rate, loss_floor, noise_levels
 
 MOONS = DATASETS["two_moons"]()
 
@@ -94,6 +107,35 @@ def test_the_exact_denoiser_has_the_loss_that_nobody_can_beat(target):
     data, generator = GaussianMixture(1.0, torch.zeros(1, 2), S**2), torch.Generator().manual_seed(0)
     loss = torch.tensor([step.loss for step in train(Exact(data, target), data, config, generator=generator)])
     assert abs(loss.mean() - floor) < 4 * loss.std() / len(loss) ** 0.5 < 0.1 * floor
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_floor_is_the_loss_of_the_exact_denoiser(target, weighting):
+    """Under every weighting; the mean over noise levels of floor times weight against the training loop itself."""
+    config = small(steps=12, batch=512, target=target, weighting=weighting)
+    loss = torch.tensor([step.loss for step in run(config, Exact(MOONS, target))])
+    lam, weight = noise_levels(config, (torch.arange(200) + 0.5) / 200)
+    floor = (weight * loss_floor(MOONS, config, lam, n=256)).mean()
+    assert abs(loss.mean() - floor) < 5 * loss.std() / len(loss) ** 0.5 + 0.02 * floor
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_simple_loss_is_an_error_of_eps_at_every_step_of_the_schedule(target):
+    """And min-SNR one of x0 that no step counts for more than 5 times."""
+    config = small(target=target, weighting="simple", schedule="cosine")
+    lam, weight = noise_levels(config, (torch.arange(1000) + 0.5) / 1000)
+    close(lam, SCHEDULES["cosine"](1000).lam[1:].clamp(*LAM_RANGE), 1e-5)
+    alpha, sigma = torch.sigmoid(2 * lam).sqrt()[:, None], torch.sigmoid(-2 * lam).sqrt()[:, None]
+    x, said, truth = normal(1000, 2, seed=1), normal(1000, 2, seed=2), normal(1000, 2, seed=3)
+    said, truth = (Prediction.of(x, alpha.double(), sigma.double(), **{target: view}) for view in (said, truth))
+
+    def error(view):
+        return (getattr(said, view) - getattr(truth, view)).square().sum(-1)
+
+    close(weight * error(target), error("eps"), 1e-4)
+    _, weight = noise_levels(replace(config, weighting="min_snr"), (torch.arange(1000) + 0.5) / 1000)
+    close(weight * error(target), (alpha / sigma)[:, 0].square().clamp(max=5) * error("x0"), 1e-4)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -1,6 +1,8 @@
 """The server's plain routes, asked as a browser would ask them."""
 
+import asyncio
 import concurrent.futures
+import contextlib
 import gzip
 import json
 import time
@@ -9,6 +11,8 @@ import urllib.request
 
 import pytest
 
+from ddpm_core.own_data import encode
+from ddpm_ui import routes
 from ddpm_ui.routes import PLOTLY_VERSION
 from ddpm_ui.trajectories import Trajectory
 
@@ -103,3 +107,60 @@ def test_film_is_a_plotly_figure_of_the_stored_frames(server):
         figure = json.load(response)
     assert all(trace["type"] == "scatter" for trace in figure["data"])
     assert figure["layout"]["meta"]["alt"]
+
+
+def test_a_computation_that_nobody_watches_any_more_ends_in_order():
+    """Though a thread is inside its generator when the last reader leaves: what it keeps at its end is kept."""
+    kept = []
+
+    def source():
+        try:
+            while True:
+                time.sleep(0.05)
+                yield b"part"
+        finally:
+            kept.append("everything")
+
+    async def visit():
+        running = routes.Broadcast(source(), routes.Lane(1))
+        reader = asyncio.create_task(all_of(running.read()))
+        await asyncio.sleep(0.18)
+        reader.cancel()
+        while not running.done:
+            await asyncio.sleep(0.01)
+        await running.task
+
+    async def all_of(parts):
+        return [part async for part in parts]
+
+    asyncio.run(asyncio.wait_for(visit(), 5))
+    assert kept == ["everything"]
+
+
+def test_trainings_wait_in_line_and_bad_ones_are_named(server):
+    """One more than there are cores learns its place; a run without a proper name does not start."""
+    address = f"{server}/lab/train?steps=100000&width=4&depth=1&batch=8&data=two_moons"
+    for bad, words in (("run=mine", "run must be"), (f"run={'a' * 16}&after={'b' * 16}", "not on this server")):
+        code, body = status(f"{address}&{bad}")
+        assert code == 400
+        assert words in body["error"]
+    with contextlib.ExitStack() as open_now:
+        for k in range(routes.MAX_COMPUTING):
+            assert b'"n":1000' in open_now.enter_context(get(f"{address}&run={k:016x}")).read(100)
+        assert b'{"queued":1}' in open_now.enter_context(get(f"{address}&run={99:016x}")).read(20)
+
+
+def test_own_data_are_in_the_link(server):
+    data = encode([[0, 0], [1, 0.5], [2, 1], [0.5, 3]])
+    with get(f"{server}/lab/forward?data={data}&n=50") as response:
+        assert Trajectory.decode([response.read()]).header["title"][0] == "choice_own"
+    with get(f"{server}/lab/reverse?data={data}&n=50&steps=5&denoiser=exact") as response:
+        assert Trajectory.decode([response.read()]).header["done"]
+    for query, words in (
+        (data, "Nobody has trained"),
+        ("own.AAAA", "own.AAAA"),
+        (f"{data}&denoiser=run.{'9' * 16}", "not on"),
+    ):
+        code, body = status(f"{server}/lab/reverse?data={query}")
+        assert code == 400
+        assert words in body["error"]

@@ -1,0 +1,106 @@
+"""Learning the Swiss roll from nothing with the defaults of the Train tab, against the recipe of the tutorials."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.row import Row
+from benchmarks.sampling import T, TutorialNetwork, tutorial_loop
+from ddpm_core import DATASETS, MLP, SAMPLERS, NetworkDenoiser, ParticleNoise, TrainStep, excess_nll, train
+from ddpm_core.schedules import linear
+from ddpm_ui.recipe import Train
+
+N = 2_000  # samples behind each number: 1,000 DDPM steps, variance beta
+BARS = {20: 0.15, 60: 0.05}  # seconds of training -> nats
+TUTORIAL = (30, 60, 120)  # seconds at which the tutorial's network is looked at
+ROLL = DATASETS["swiss_roll"]()
+
+
+def _curve(step: Callable[[], bool], quality: Callable[[], float], marks: tuple[int, ...]) -> dict[float, float]:
+    """Seconds in training -> excess NLL, at the marks and where `step` says that it is done; looking costs nothing."""
+    curve, spent, left = {}, 0.0, list(marks)
+    while left:
+        start = time.perf_counter()
+        more = step()
+        spent += time.perf_counter() - start
+        if spent >= left[0] or not more:
+            curve[spent] = quality()
+            left = left[1:] if more else []
+    return curve
+
+
+def ours() -> tuple[dict[float, float], float]:
+    """Its curve, and training steps per second."""
+    config, noise, schedule = Train().config, ParticleNoise(0, N), linear(T)
+    generator = torch.Generator().manual_seed(0)
+    steps = train(MLP().reset(generator), ROLL, config, generator=generator)
+    newest: deque[TrainStep] = deque(maxlen=1)
+
+    def step() -> bool:
+        newest.append(next(steps))
+        return newest[0].step < config.steps
+
+    def quality() -> float:
+        denoiser = NetworkDenoiser(copy.deepcopy(newest[0].ema), config.target)
+        walk = SAMPLERS["ddpm"](denoiser, schedule, noise.start(), noise=noise, variance="beta")
+        return excess_nll(deque(walk, maxlen=1)[0].x, ROLL).value
+
+    curve = _curve(step, quality, (*BARS, 600))
+    return curve, config.steps / max(curve)
+
+
+def tutorial() -> dict[float, float]:
+    torch.manual_seed(0)
+    net, betas, generator = TutorialNetwork(), linear(T).betas.float(), torch.Generator().manual_seed(0)
+    optimiser, alpha_bar = torch.optim.AdamW(net.parameters(), lr=1e-5), (1 - betas).cumprod(0)
+
+    def step() -> bool:
+        x0 = ROLL.sample(128, generator=generator).float()
+        t, eps = torch.randint(T, (128,)), torch.randn(128, 2)
+        x = alpha_bar[t, None].sqrt() * x0 + (1 - alpha_bar[t, None]).sqrt() * eps
+        optimiser.zero_grad()
+        F.mse_loss(net(x, t.float()), eps).backward()
+        optimiser.step()
+        return True
+
+    return _curve(step, lambda: excess_nll(tutorial_loop(net, betas, torch.device("cpu")), ROLL).value, TUTORIAL)
+
+
+def share_in_network(batch: int, repeats: int = 300) -> float:
+    """Seconds that the network alone, forward and backward, takes of a training step."""
+    net: nn.Module = MLP()
+    x, lam = torch.randn(batch, 2), torch.randn(batch)
+    start = time.perf_counter()
+    for _ in range(repeats):
+        net(x, lam).square().mean().backward()
+    return (time.perf_counter() - start) / repeats
+
+
+def rows() -> Iterator[Row]:
+    curve, per_second = ours()
+    share = share_in_network(Train().batch) * per_second
+    yield Row("training steps per second, batch 1024", f"{per_second:.0f}", f"{share:.0%} in the network", "", "", None)
+    for bar, nats in BARS.items():
+        second, value = [(s, nll) for s, nll in curve.items() if s < bar + 1][-1]
+        yield Row(
+            f"excess NLL from nothing within {bar} s", f"{value:+.3f} nats", f"after {second:.0f} s", "",
+            f"≤ {nats:.2f}", value <= nats,
+        )  # fmt: skip
+    theirs = tutorial()
+    seconds, nll = np.log(list(theirs)), np.log(list(theirs.values()))
+    slope, start = np.polyfit(seconds, nll, 1)
+    mark, reached = next(iter(curve.items()))
+    needed = float(np.exp((np.log(max(reached, 1e-3)) - start) / slope)) if slope < 0 else float("inf")
+    seen = ", ".join(f"{value:.2f} nats after {second:.0f} s" for second, value in theirs.items())
+    yield Row(
+        f"seconds to {reached:.3f} nats", f"{mark:.0f} s", f"tutorial recipe: {needed:.0f} s, extrapolated from {seen}",
+        f"{needed / mark:.0f} x", "≥ 40 x", needed / mark >= 40,
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""Train: a network learns while everybody watches; training time and diffusion time can be scrubbed afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import gradio as gr
+import numpy as np
+
+from ddpm_core import CheckpointError, load_checkpoint
+from ddpm_core.own_data import OwnDataError, encode
+from ddpm_ui import figures, models
+from ddpm_ui.controls import QUIET, control, shown
+from ddpm_ui.i18n import Message, i18n
+from ddpm_ui.parts import Chart, Note, Pad, Stage, note
+from ddpm_ui.recipe import RecipeError, Train, mixture_of
+from ddpm_ui.tabs.exhibit import Exhibit
+from ddpm_ui.uploads import points_from_csv, points_from_picture, points_from_strokes, points_from_word
+
+FEW = ("data", "points", "steps")
+MORE = ("target", "weighting", "schedule", "width", "depth", "batch", "lr", "ema", "seed")
+TABLES, PICTURES = [".csv", ".txt", ".tsv"], [".png", ".jpg", ".jpeg", ".webp"]
+FILES = TABLES + PICTURES
+STOPPING = 2.0  # seconds that a training may take to notice that it was stopped
+FIXED = ("width", "depth", "target")  # what a network cannot change once it learns
+
+
+def show(recipe: Train, view: Mapping[str, str]) -> list:
+    """A recipe alone starts nothing: training is work, so somebody presses a button."""
+    return [note(None)]
+
+
+def lesson(recipe: Train, run: str, after: str = "") -> str:
+    """What the Stage is told."""
+    query = f"{recipe.query}&run={run}" + (f"&after={after}" if after else "")
+    shown = {"src": f"lab/train?{query}", "link": recipe.link, "t": 0, "play": False}
+    return json.dumps(shown | {"links": links(recipe.data, run)})
+
+
+def links(data: str, run: str) -> list[tuple[str, str]]:
+    """Where to go with a network, when it has stopped learning."""
+    reverse = f"?tab=reverse&data={data}&denoiser=run.{run}"
+    return [("use_in_reverse", reverse), ("download_network", f"lab/checkpoint/{run}")]
+
+
+def continued(recipe: Train, run: str) -> Train:
+    """The recipe that goes on from what `run` learned: to its end, or from its end as far again. RecipeError if not."""
+    if not run:
+        raise RecipeError("nothing_to_go_on")
+    model = models.find(run, STOPPING)
+    learned = model.denoiser.net.hyperparameters | {"target": model.denoiser.target}
+    for field in FIXED:
+        if getattr(recipe, field) != learned[field]:
+            raise RecipeError("other_network", field=field, was=learned[field])
+    done = int(model.state["step"]) if model.state else 0
+    return recipe if done < recipe.steps else dataclasses.replace(recipe, steps=done + recipe.steps)
+
+
+def points_from_file(path: str) -> np.ndarray:
+    read = points_from_csv if Path(path).suffix.lower() in TABLES else points_from_picture
+    return read(Path(path).read_bytes())
+
+
+def build() -> Exhibit:
+    with gr.Row(elem_classes="lab-row"):
+        with gr.Column(elem_classes="lab-picture"):
+            message = Note(name="train", visible=False)
+            stage = Stage(name="train", clock="train", shots=True)
+            with gr.Row(elem_classes="lab-pair"):
+                for name, figure in figures.training_charts().items():
+                    Chart(figure.to_json(), name=name, height=260, elem_classes="lab-half")
+        with gr.Column(elem_classes="lab-controls"):
+            start = gr.Button(i18n("train"), variant="primary", elem_id="train-start")
+            go_on = gr.Button(i18n("go_on"), elem_id="train-go-on")
+            controls = {name: control(Train, name) for name in FEW}
+            with gr.Accordion(i18n("more"), open=False, elem_id="train-more"):
+                controls |= {name: control(Train, name) for name in MORE}
+            with gr.Accordion(i18n("own_data"), open=False, elem_id="train-own"):
+                pad = Pad(name="train")
+                word = gr.Textbox(label=i18n("word"), max_lines=1, elem_id="train-word")
+                file = gr.UploadButton(cast("str", i18n("own_file")), file_types=FILES, elem_id="train-file")
+            upload = gr.UploadButton(cast("str", i18n("upload")), file_types=[".safetensors"], elem_id="train-upload")
+            # The name of the newest network. No gr.State: that costs an open connection for each page.
+            run = gr.Textbox(visible=False)
+    ordered = [controls[f.name] for f in dataclasses.fields(Train)]
+    exhibit = Exhibit("train", ordered, message, [], show)
+    exhibit.listen()
+
+    def begin(*values):
+        recipe, name = exhibit.recipe(values), secrets.token_hex(8)
+        return [note(None), lesson(recipe, name), name, *shown(recipe)]
+
+    def resume(after: str, *values):
+        recipe, name = continued(exhibit.recipe(values), after), secrets.token_hex(8)
+        return [note(None), lesson(recipe, name, after), name, *shown(recipe)]
+
+    def take(path: str):
+        try:
+            denoiser = load_checkpoint(path)
+        except CheckpointError as error:
+            raise RecipeError("bad_upload", why=str(error)) from error
+        name, data = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16], denoiser.metadata["dataset"]
+        models.keep(name, models.Model(denoiser, data))
+        return [note(Message("uploaded", {"data": data})), json.dumps({"links": links(data, name)}), name]
+
+    def own(points_from, *, ordered: bool = False):
+        """An event that takes people's own data: they are in the data control from then on, and in its link."""
+
+        def use(value: str, *values):
+            try:
+                data = encode(points_from(value), ordered=ordered)
+            except OwnDataError as error:
+                raise RecipeError(error.key, **error.values) from error
+            recipe = dataclasses.replace(exhibit.recipe(values), data=data)
+            ready = Message("own_data_ready", {"centres": mixture_of(data).K})
+            links = [
+                ("see_in_forward", f"?data={data}"),
+                ("see_in_reverse", f"?tab=reverse&data={data}&denoiser=exact"),
+            ]
+            return [note(ready), json.dumps({"links": links}), *shown(recipe)]
+
+        return exhibit.guarded(use, [message, stage, *everything])
+
+    outputs, everything = [message, stage, run, *ordered], [message, stage, *ordered]
+    drawing = own(lambda value: points_from_strokes(json.loads(value or "[]")), ordered=True)
+    pad.submit(drawing, [pad, *ordered], everything, **QUIET)
+    word.submit(own(points_from_word), [word, *ordered], everything, **QUIET)
+    file.upload(own(points_from_file), [file, *ordered], everything, **QUIET)
+    start.click(exhibit.guarded(begin, outputs), ordered, outputs, **QUIET)
+    go_on.click(exhibit.guarded(resume, outputs), [run, *ordered], outputs, **QUIET)
+    upload.upload(exhibit.guarded(take, outputs[:3]), upload, outputs[:3], **QUIET)
+    return exhibit
