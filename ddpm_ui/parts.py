@@ -30,7 +30,7 @@ class Header(Part):
 
 
 class Stage(Part):
-    """Moving points under a time bar. Its value is "" or one JSON string: `{"src", "link", "t", "play", "layers", "links"}`.
+    """Moving points under a time bar. Its value is "" or `{"src", "link", "t", "play", "layers", "links"}` as JSON.
 
     Stages and Charts with the same `clock` move together. With `bar=False` there is no time bar and no address to keep:
     for the second of two pictures that share one clock. With `shots` there is a second bar, for training time.
