@@ -260,7 +260,7 @@ function paint(t) {
     for (let k = 0; k < points; k++) ctx.lineTo(kx * line[2 * k] + bx, ky * line[2 * k + 1] + by);
     ctx.stroke();
   }
-  if (++painted === 3) lab.opened();
+  if (++painted === 12) lab.opened();        // a fifth of a second of motion
 }
 
 function* trails() {
