@@ -39,6 +39,7 @@ RATE = """async ([count, seconds, move]) => {
   for (let k = 0; performance.now() - start < 1000 * seconds; k++) { act(k); await frame(); }
   return (number() - first) / (performance.now() - start) * 1000;
 }"""
+SETTLED = "window.lab && ['film', 'curves'].every(name => lab.charts[`forward-${name}`]?.gd.data?.length)"
 PAINTED = "() => lab.stages.forward.painted"
 SCRUB = """(range => k => {
   range.value = Math.round(500 + 400 * Math.sin(k / 20));
@@ -90,7 +91,7 @@ def _opening(browser: Browser, address: str) -> tuple[float, dict[str, float]]:
 def _stage_rates(browser: Browser, address: str) -> tuple[float, float, int]:
     """Frames per second while playing and while scrubbing, and requests during both."""
     page = _visit(browser, f"{address}/?n={N}")
-    page.wait_for_function("window.lab?.stages.forward?.painted > 10")
+    page.wait_for_function(SETTLED)
     page.wait_for_load_state("networkidle")
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
