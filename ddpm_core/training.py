@@ -58,6 +58,11 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.lr * warm * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
 
+def amplitudes(lam: Tensor) -> tuple[Tensor, Tensor]:
+    """(alpha, sigma) of variance-preserving noise at half-log-SNR lam: alpha^2 = 1 / (1 + exp(-2 lam))."""
+    return torch.sigmoid(2 * lam).sqrt(), torch.sigmoid(-2 * lam).sqrt()
+
+
 GAMMA = 5.0  # of min-SNR
 
 
@@ -87,10 +92,9 @@ def loss_floor(data: GaussianMixture, config: TrainConfig, lam: Tensor, *, n: in
     generator, floors = torch.Generator().manual_seed(seed), []
     x0 = data.sample(n, generator=generator)
     eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
-    for snr in (2 * lam.double()).exp().tolist():
-        alpha, sigma = math.sqrt(snr / (1 + snr)), math.sqrt(1 / (1 + snr))
+    for alpha, sigma in zip(*(part.tolist() for part in amplitudes(lam.double())), strict=True):
         variance = data.posterior_variance(alpha * x0 + sigma * eps, alpha, sigma).mean()
-        floors.append(variance * {"x0": 1.0, "eps": snr, "v": 1 + snr}[config.target])
+        floors.append(variance * {"x0": 1.0, "eps": (alpha / sigma) ** 2, "v": 1 / sigma**2}[config.target])
     return torch.stack(floors)
 
 
@@ -127,8 +131,7 @@ def train(
             + torch.arange(config.batch) / config.batch
         )
         lam, weight = (part.to(device) for part in noise_levels(config, u % 1))  # [batch] each
-        alpha = torch.sigmoid(2 * lam).sqrt()[:, None]  # alpha^2 = 1 / (1 + exp(-2 lam))
-        sigma = torch.sigmoid(-2 * lam).sqrt()[:, None]
+        alpha, sigma = (part[:, None] for part in amplitudes(lam))
         x = alpha * x0 + sigma * eps
         target = getattr(Prediction.of(x, alpha, sigma, x0=x0), config.target)
 

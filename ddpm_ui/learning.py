@@ -23,6 +23,7 @@ from ddpm_core import (
     MixtureDenoiser,
     NetworkDenoiser,
     ParticleNoise,
+    Prediction,
     TrainStep,
     excess_nll,
     nearest_distance,
@@ -30,7 +31,7 @@ from ddpm_core import (
     train,
 )
 from ddpm_core.networks import LAM_RANGE
-from ddpm_core.training import loss_floor, noise_levels
+from ddpm_core.training import amplitudes, loss_floor, noise_levels
 from ddpm_ui import models
 from ddpm_ui.recipe import Train, mixture_of
 from ddpm_ui.trajectories import (
@@ -68,9 +69,7 @@ class Examination:
     def __init__(self, recipe: Train, data: GaussianMixture, mixture: GaussianMixture):
         generator, self.target = torch.Generator().manual_seed(0), recipe.target
         self.lam = torch.linspace(*LAM_RANGE, LEVELS)
-        self.levels = [
-            (torch.sigmoid(2 * lam).sqrt().item(), torch.sigmoid(-2 * lam).sqrt().item()) for lam in self.lam
-        ]
+        self.levels = list(zip(*(part.tolist() for part in amplitudes(self.lam)), strict=True))
         self.floor = loss_floor(data, recipe.config, self.lam)  # [LEVELS]
         lam, weight = noise_levels(recipe.config, (torch.arange(200) + 0.5) / 200)  # where the training looks
         nearest = (lam[:, None] - self.lam).abs().argmin(1)
@@ -78,10 +77,12 @@ class Examination:
         x0, _ = ParticleNoise(1, POINTS).data(data)
         eps = torch.randn(LEVELS, POINTS, 2, generator=generator)
         self.x = [(a * x0 + s * z).float() for (a, s), z in zip(self.levels, eps, strict=True)]
-        self.best, self.truth = (
-            [MixtureDenoiser(law)(x.double(), *level) for x, level in zip(self.x, self.levels, strict=True)]
-            for law in (data, mixture)
-        )
+        self.best = self._exact(data)
+        self.truth = self.best if data is mixture else self._exact(mixture)
+
+    def _exact(self, law: GaussianMixture) -> list[Prediction]:
+        denoiser = MixtureDenoiser(law)
+        return [denoiser(x.double(), *level) for x, level in zip(self.x, self.levels, strict=True)]
 
     def marks(self, denoiser: NetworkDenoiser) -> tuple[torch.Tensor, torch.Tensor]:
         """At each level, the target's squared error above the floor and the relative error of the score; [LEVELS]."""

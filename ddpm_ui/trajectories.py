@@ -150,7 +150,7 @@ def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
     """The sampler's walk from noise to data, as it happens; then how far the result is from the data."""
     schedule, mixture = recipe.walked(), mixture_of(recipe.data)
     denoiser = denoiser_of(recipe.denoiser, recipe.data)
-    device = torch.device("cpu") if recipe.denoiser == "exact" else devices.pick()
+    device = devices.pick() if recipe.denoiser == "network" else torch.device("cpu")
     noise = ParticleNoise(recipe.seed, recipe.n, device=device)
     truth = mixture.sample(recipe.n, generator=torch.Generator().manual_seed(recipe.seed))
     cloud = truth[:CLOUD_SIZE]

@@ -119,11 +119,11 @@ def build() -> Exhibit:
                 raise RecipeError(error.key, **error.values) from error
             recipe = dataclasses.replace(exhibit.recipe(values), data=data)
             ready = Message("own_data_ready", {"centres": mixture_of(data).K})
-            links = [
+            places = [
                 ("see_in_forward", f"?data={data}"),
                 ("see_in_reverse", f"?tab=reverse&data={data}&denoiser=exact"),
             ]
-            return [note(ready), json.dumps({"links": links}), *shown(recipe)]
+            return [note(ready), json.dumps({"links": places}), *shown(recipe)]
 
         return exhibit.guarded(use, [message, stage, *everything])
 
