@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from tqdm import tqdm
 from . import checkpoints, device
 from .datasets import DATASETS
 from .denoisers import TARGETS, Denoiser, NetworkDenoiser
-from .metrics import energy_distance, excess_nll, sliced_w2
+from .metrics import Measured, energy_distance, excess_nll, sliced_w2
 from .mixtures import GaussianMixture
 from .networks import MLP
 from .samplers import SAMPLERS, VARIANCES, ParticleNoise, Step
@@ -36,6 +37,9 @@ EVALUATIONS = [
     ("ddpm", {"variance": "beta_tilde"}, "cosine", 1000),
     ("euler", {}, "flow", 50),
 ]
+SIZES = ("width", "depth")
+# Strands much finer than those of the other data sets take a larger network.
+FINE = {name: {"width": 64, "depth": 6} for name in ("two_spirals", "concentric_rings")}
 
 
 def last_step(
@@ -47,21 +51,26 @@ def last_step(
     return deque(tqdm(steps, total=schedule.T + 1, disable=not bar, leave=False), maxlen=1)[0]
 
 
+REPEATS = 3  # a single distance moves by half a floor from one set of samples to the next
+
+
 def measure(denoiser: Denoiser, mixture: GaussianMixture, n: int, seed: int = 0) -> list[dict]:
-    """One row for each of EVALUATIONS: three distances to the data, each with its floor."""
+    """One row for each of EVALUATIONS: three distances to the data, each with its floor, medians over REPEATS seeds."""
     if n < 1:
         raise ValueError(f"need at least 1 of samples, got {n}")
-    truth = mixture.sample(n, generator=torch.Generator().manual_seed(seed + 1))
     rows = []
     for sampler, options, schedule, T in EVALUATIONS:
-        x = last_step(sampler, denoiser, SCHEDULES[schedule](T), n, seed, options).x.cpu()
-        distances = {
-            "excess_nll": excess_nll(x, mixture),
-            "sliced_w2": sliced_w2(x, truth),
-            "energy_distance": energy_distance(x, truth),
-        }
+        runs: dict[str, list[Measured]] = {"excess_nll": [], "sliced_w2": [], "energy_distance": []}
+        for k in range(seed, seed + REPEATS):
+            truth = mixture.sample(n, generator=torch.Generator().manual_seed(k + 1))
+            x = last_step(sampler, denoiser, SCHEDULES[schedule](T), n, k, options).x.cpu()
+            runs["excess_nll"].append(excess_nll(x, mixture))
+            runs["sliced_w2"].append(sliced_w2(x, truth))
+            runs["energy_distance"].append(energy_distance(x, truth))
         row: dict = {"sampler": " ".join([sampler, *options.values()]), "schedule": f"{schedule} T={T}", "n": n}
-        rows.append(row | {name: {"value": m.value, "floor": m.floor} for name, m in distances.items()})
+        for name, run in runs.items():
+            row[name] = {field: median(getattr(m, field) for m in run) for field in ("value", "floor")}
+        rows.append(row)
     return rows
 
 
@@ -72,7 +81,7 @@ def show(rows: list[dict]) -> None:
             f"{row[k]['value']:+.4f} ({row[k]['floor']:.4f})" for k in ("excess_nll", "sliced_w2", "energy_distance")
         ]
         print(f"{row['sampler']:<17} {row['schedule']:<14} {cells[0]:>20} {cells[1]:>18} {cells[2]:>22}")
-    print(f"value (noise floor), n = {rows[0]['n']}")
+    print(f"value (noise floor), n = {rows[0]['n']}, medians of {REPEATS}")
 
 
 def train_command(args: argparse.Namespace) -> None:
@@ -82,11 +91,13 @@ def train_command(args: argparse.Namespace) -> None:
 
 def train_one(dataset: str, args: argparse.Namespace) -> None:
     mixture = DATASETS[dataset]()
+    torch.set_num_threads(args.threads)
     config = TrainConfig(**{f.name: getattr(args, f.name) for f in dataclasses.fields(TrainConfig)})
     out = Path(args.out or checkpoints.FOLDER / f"{dataset}.safetensors")
     unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
     generator = torch.Generator().manual_seed(args.seed)
-    net = MLP(width=args.width, depth=args.depth).reset(generator).to(device.pick())
+    asked = {size: getattr(args, size) for size in SIZES if size in args}
+    net = MLP(**FINE.get(dataset, {}) | asked).reset(generator).to(device.pick())
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
     started, loss, step = time.monotonic(), None, None
     stop = threading.Event()  # Ctrl-C waits for the end of a step, where the state is whole
@@ -138,14 +149,15 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("train", help="train a network on a data set and write its checkpoint", **shared)
     p.set_defaults(run=train_command)
     p.add_argument("dataset", choices=[*DATASETS, "all"])
-    for size in ("width", "depth"):
-        p.add_argument(f"--{size}", type=int, default=MLP().hyperparameters[size])
+    for size in SIZES:
+        p.add_argument(f"--{size}", type=int, default=argparse.SUPPRESS, help="(default: what the data set needs)")
     for field in dataclasses.fields(TrainConfig):
         known = TARGETS if field.name == "target" else None
         p.add_argument(
             f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default, choices=known
         )
     p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--threads", type=int, default=1, help="networks this small gain nothing from a second one")
     p.add_argument("--samples", type=int, default=10_000, help="how many samples the final measurement takes")
     p.add_argument("--out", help="default: checkpoints/<dataset>.safetensors")
     p.add_argument("--resume", action="store_true", help="go on with the run that was stopped")

@@ -29,11 +29,11 @@ class LamEmbedding(nn.Module):
 
 
 class MLP(nn.Module):
-    """x [n, dim], lam [] or [n] -> [n, dim].
+    """x [..., dim], lam that broadcasts to [...] -> [..., dim].
 
     The noise level acts on every hidden layer through an added vector only: `level(lam)` [depth, width] for one lam
-    shared by all points, where it folds into the layers' biases and costs nothing per point; [n, depth, width] for a
-    lam each. What `level` says of a whole schedule can be had at once and handed to `at`, step by step.
+    shared by all points, where it folds into the layers' biases and costs nothing per point; [..., depth, width] for
+    more. What `level` says of a whole schedule can be had at once and handed to `at`, step by step.
     """
 
     def __init__(self, dim: int = 2, width: int = 40, depth: int = 4):

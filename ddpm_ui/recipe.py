@@ -183,15 +183,15 @@ class Train(Recipe):
     tab = "train"
 
     points: int = number(0, 0, 10_000)  # size of the training set; 0: fresh points for ever
-    steps: int = number(8000, 10, 100_000)
+    steps: int = number(12_000, 10, 100_000)
     width: int = number(40, 4, 256)
     depth: int = number(4, 1, 8)
     target: str = choice("v", TARGETS)
     weighting: str = choice("uniform", WEIGHTINGS)
     schedule: str = choice("linear", SCHEDULES)  # of the weightings that draw from one
-    batch: int = number(1024, 1, 8192)
-    lr: float = number(3e-3, 1e-6, 0.1)
-    ema: float = number(0.999, 0.0, 0.9999)
+    batch: int = number(TrainConfig.batch, 1, 8192)
+    lr: float = number(TrainConfig.lr, 1e-6, 0.1)
+    ema: float = number(TrainConfig.ema, 0.0, 0.9999)
     seed: int = number(0, 0, 2**32 - 1)
 
     @property

@@ -55,9 +55,9 @@ class Exact(nn.Module):
 
     def forward(self, x, lam):
         out = torch.empty_like(x)
-        for i, level in enumerate(lam.tolist()):
+        for i, level in enumerate(lam.flatten().tolist()):  # x is [levels, points, D]
             alpha, sigma = (1 / math.sqrt(1 + math.exp(c * level)) for c in (-2, 2))
-            out[i] = getattr(MixtureDenoiser(self.mixture)(x[i : i + 1], alpha, sigma), self.target)
+            out[i] = getattr(MixtureDenoiser(self.mixture)(x[i], alpha, sigma), self.target)
         return out + 0 * self.idle
 
 
@@ -76,17 +76,17 @@ class Spy(nn.Module):
 def test_a_network_sees_the_level_that_it_is_told():
     """Data at one distant point m: x = alpha m + sigma eps with alpha^2 = 1 / (1 + exp(-2 lam)), and eps is normal.
 
-    The levels are uniform in lam and stratified: each 1 / batch of the range holds one.
+    The levels are uniform in lam and stratified: of L of them, each 1 / L of the range holds one.
     """
     spy, config, m = Spy(), small(steps=40, lam_min=-3.0, lam_max=2.0), 100.0
     deque(train(spy, GaussianMixture(1.0, [[m]], 0.0), config, generator=torch.Generator().manual_seed(0)), maxlen=0)
-    x, lam = (
-        torch.stack(asked).double() for asked in zip(*spy.asked, strict=True)
-    )  # [steps, batch, 1], [steps, batch]
+    # x: steps, levels, points, 1; lam: steps, levels, 1
+    x, lam = (torch.stack(asked).double() for asked in zip(*spy.asked, strict=True))
+    assert x[0].numel() == config.batch
     alpha, sigma = torch.cos(torch.atan(torch.exp(-lam))), torch.sin(torch.atan(torch.exp(-lam)))
     assert stats.kstest(((x[..., 0] - m * alpha) / sigma).flatten(), "norm").pvalue > 1e-3
-    share = (lam - config.lam_min) / (config.lam_max - config.lam_min)
-    assert ((share.sort(1).values * config.batch).floor() - torch.arange(config.batch)).abs().max() <= 1
+    share, levels = (lam[..., 0] - config.lam_min) / (config.lam_max - config.lam_min), lam.shape[1]
+    assert ((share.sort(1).values * levels).floor() - torch.arange(levels)).abs().max() <= 1
     assert stats.kstest(share[:, 0], "uniform").pvalue > 1e-3
 
 
@@ -97,7 +97,7 @@ PER_X0 = {"x0": lambda a, s: 1.0, "eps": lambda a, s: (a / s) ** 2, "v": lambda 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_exact_denoiser_has_the_loss_that_nobody_can_beat(target):
     """For data N(0, S^2 I): the mean over lam of Var[x0 | x] = S^2 s^2 / (a^2 S^2 + s^2), in the target's units."""
-    S, config = 0.5, small(steps=16, batch=128, target=target, lam_min=-2.0, lam_max=2.0)
+    S, config = 0.5, small(steps=64, batch=128, target=target, lam_min=-2.0, lam_max=2.0)
 
     def variance(lam):
         a2 = 1 / (1 + math.exp(-2 * lam))
