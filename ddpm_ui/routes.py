@@ -11,6 +11,7 @@ import contextlib
 import gzip
 import logging
 import os
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from functools import lru_cache
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 MAX_CACHED_BYTES = 256_000_000
 MAX_COMPUTING = os.cpu_count() or 1  # trajectories at once, a core each; the others wait and see their place
+TURN = 60.0  # seconds
 FILM_PARTICLES = 500
 FRESH = {"Cache-Control": "public, max-age=600"}
 UNCACHED = {"Cache-Control": "no-store"}
@@ -43,10 +45,28 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 class Lane:
-    """So many computations at once; the others wait in line, first come, first served, and know their place."""
+    """So many computations at once; the others wait in line, first come, first served, and know their place.
+
+    Where others wait, nobody keeps a place for longer than a TURN: what is not done by then goes on after them.
+    """
 
     def __init__(self, at_once: int):
         self.free, self.waiting = asyncio.Semaphore(at_once), list[Broadcast]()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, who: Broadcast) -> AsyncIterator[Callable[[], bool]]:
+        """Wait, then compute, until what is handed over says that it is somebody else's turn."""
+        self.waiting.append(who)
+        who.wake()
+        try:
+            await self.free.acquire()
+        finally:
+            self.waiting.remove(who)
+        over = time.monotonic() + TURN
+        try:
+            yield lambda: bool(self.waiting) and time.monotonic() > over
+        finally:
+            self.free.release()
 
 
 class Broadcast:
@@ -56,40 +76,40 @@ class Broadcast:
         self.source, self.lane = source, lane
         self.chunks: list[bytes] = []
         self.size = self.readers = 0
-        self.started = self.done = False
+        self.done = False
         self.stale = False  # failed or given up: nobody may join any more
         self._grew = asyncio.Event()
         self.task = asyncio.create_task(self._compute())
 
-    def _wake(self):
+    def wake(self):
         self._grew.set()
         self._grew = asyncio.Event()
 
+    async def _turn(self) -> bool:
+        """Compute for one turn; is there more to do?"""
+        async with self.lane.turn(self) as over:
+            self.wake()
+            async for chunk in iterate_in_threadpool(self.source):
+                if chunk:
+                    self.chunks.append(chunk)
+                    self.size += len(chunk)
+                    self.wake()
+                if self.stale or over():  # only here: a generator can be left, or closed, when no thread is in it
+                    return not self.stale
+        return False
+
     async def _compute(self):
-        waiting = self.lane.waiting
-        waiting.append(self)
         try:
-            async with self.lane.free:
-                waiting.remove(self)
-                self.started = True
-                self._wake()
-                async for chunk in iterate_in_threadpool(self.source):
-                    if self.stale:  # a generator that a thread is in can only be closed when it has come back
-                        break
-                    if chunk:
-                        self.chunks.append(chunk)
-                        self.size += len(chunk)
-                        self._wake()
+            while await self._turn():
+                pass
         except Exception:
-            log.exception("a trajectory failed")
+            log.exception("a computation failed")
             self.stale = True
             self.chunks.append(json_chunk({"message": FAILED}))
         finally:
-            if self in waiting:
-                waiting.remove(self)
-            self.source.close()
+            await run_in_threadpool(self.source.close)
             self.done = True
-            self._wake()
+            self.wake()
 
     async def read(self) -> AsyncIterator[bytes]:
         self.readers += 1
@@ -103,16 +123,16 @@ class Broadcast:
                     yield self.chunks[sent - 1]
                 if self.done:
                     return
-                if not self.started and self in waiting and place != waiting.index(self) + 1:
-                    place = waiting.index(self) + 1
+                before, place = place, waiting.index(self) + 1 if self in waiting else 0
+                if place != before:
                     yield json_chunk({"queued": place})
                 with contextlib.suppress(asyncio.TimeoutError):  # the place in the queue may have changed
-                    await asyncio.wait_for(grew.wait(), None if self.started else 1.0)
+                    await asyncio.wait_for(grew.wait(), 1.0)
         finally:
             self.readers -= 1
             if self.readers == 0 and not self.done:
                 self.stale = True
-                if not self.started:
+                if self in waiting:
                     self.task.cancel()
 
 

@@ -14,7 +14,7 @@ import pytest
 from ddpm_core.own_data import encode
 from ddpm_ui import routes
 from ddpm_ui.routes import PLOTLY_VERSION
-from ddpm_ui.trajectories import Trajectory
+from ddpm_ui.trajectories import Trajectory, json_chunk
 
 
 def get(address, timeout=120):
@@ -133,11 +133,37 @@ def test_a_computation_that_nobody_watches_any_more_ends_in_order():
     async def all_of(parts):
         return [part async for part in parts]
 
-    with concurrent.futures.ThreadPoolExecutor(
-        1
-    ) as elsewhere:  # a browser of other tests may run a loop in this thread
-        elsewhere.submit(lambda: asyncio.run(asyncio.wait_for(visit(), 5))).result()
+    elsewhere(visit())
     assert kept == ["everything"]
+
+
+def elsewhere(work):
+    """The result of a coroutine, in a thread of its own: a browser of other tests may run a loop in this one."""
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(asyncio.wait_for(work, 5))).result()
+
+
+def test_where_others_wait_a_turn_ends(monkeypatch):
+    """Two endless computations share the only place; neither starves, and each is told where it stands."""
+    monkeypatch.setattr(routes, "TURN", 0.05)
+
+    def endless():
+        while True:
+            time.sleep(0.01)
+            yield json_chunk({"work": True})
+
+    async def follow(running, turns=0):
+        """Until it has waited three times and worked again after each."""
+        async for part in running.read():
+            turns += b"queued" in part and b":0" not in part
+            if turns == 3 and b"work" in part:
+                return
+
+    async def both():
+        lane = routes.Lane(1)
+        await asyncio.gather(*(follow(routes.Broadcast(endless(), lane)) for _ in range(2)))
+
+    elsewhere(both())
 
 
 def test_trainings_wait_in_line_and_bad_ones_are_named(server):
