@@ -8,7 +8,15 @@ cursor.hidden = true;
 const CONFIG = {displaylogo: false, showTips: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   ...(matchMedia("(pointer: coarse)").matches && {displayModeBar: false})};   // where nothing hovers it would lie over the curves
 const EMPTY = '{"data": [], "layout": {"xaxis": {"visible": false}, "yaxis": {"visible": false}}}';
-// Colours in a figure may be CSS variables, so that they follow the theme: "var(--lab-data)".
+// What a figure says in English is said in the language of the page where it has a translation; its text alternative is a Message.
+function translate({data, layout}) {
+  for (const trace of data) if (trace.name) trace.name = lab.t(trace.name);
+  for (const [key, {title}] of Object.entries(layout)) if (/^[xy]axis\d*$/.test(key) && title?.text) title.text = lab.t(title.text);
+  return {data, layout};
+}
+
+// The colours that mean something follow the theme.
+const MEANINGS = new RegExp(Object.keys(lab.colours).join("|"), "g");
 let figure = EMPTY, request = null;
 
 async function load() {
@@ -28,14 +36,14 @@ async function load() {
 }
 
 async function draw() {
-  const {data, layout} = JSON.parse(figure.replace(/var\((--[\w-]+)\)/g, (_, name) => css(name))), theme = lab.layout();
+  const {data, layout} = translate(JSON.parse(figure.replace(MEANINGS, colour => css(`--lab-${lab.colours[colour]}`)))), theme = lab.layout();
   const axes = Object.keys(layout).filter(key => /^[xy]axis\d*$/.test(key)).concat("xaxis", "yaxis");
   const own = axis => axis?.overlaying ? {tickmode: "auto", ...axis} : axis;   // Plotly would align its ticks with the other axis
   const themed = Object.fromEntries(axes.map(key => [key, {automargin: true, ...lab.axis(), ...own(layout[key])}]));
   await Plotly.react(gd, data, {margin: {l: 48, r: 12, t: layout.title ? 36 : 12, b: 40}, ...theme, ...(clock && {dragmode: false}),
     ...layout, ...themed, font: {...theme.font, ...layout.font}}, CONFIG);
   gd.append(cursor);
-  alt.textContent = layout.meta?.alt ?? layout.title?.text ?? "";
+  alt.textContent = layout.meta ? lab.t(...layout.meta.alt) : "";
   gd.setAttribute("aria-label", alt.textContent);
 }
 

@@ -10,6 +10,15 @@ const press = look => element.querySelector(`[data-look=${look}]`).setAttribute(
 if (query.get("mode") === "projector") body.classList.add("projector");
 Object.keys(LOOKS).forEach(press);
 
+// A link to another tab does not load the page again: what is in this tab is still there when somebody comes back.
+document.addEventListener("click", event => {
+  const link = event.target.closest("a[href*='?tab=']");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  props.value = new URL(link.href).search.slice(1);
+  trigger("submit");
+});
+
 element.addEventListener("click", async ({target}) => {
   const {look, copy} = target.dataset;
   if (look) {

@@ -217,7 +217,7 @@ window.lab = (() => {
   }, true);
 
   return {
-    get root() { return root(); }, palette: config.palette,
+    get root() { return root(); }, palette: config.palette, colours: config.colours,
     t, number, clamp, visible, plotly, opened, read, css, onTheme, axis, layout, clock, stages, charts,
   };
 })();

@@ -445,8 +445,8 @@ async function fetchRun(cache = "default") {
   tell(status, "");
   const progress = () => {
     const {count, nfe, times, header: {done} = {}} = incoming ?? {}, seconds = number((performance.now() - started) / 1000, 1);
-    if (!incoming) tell(status, say("queued", {n: queued}), true);
-    else if (incoming.shots && !done) {
+    if (queued) tell(status, say("queued", {n: queued}), true);
+    else if (incoming?.shots && !done) {
       const {at = 0, steps, left = NaN} = incoming.header;
       tell(status, say("learning_progress", {k: at, of: steps, left: number(left, 0)}), true);
     } else if (times && count && !done) tell(status, say("computing", {k: count, of: times.length, nfe: nfe[count - 1], seconds}), true);
@@ -462,12 +462,12 @@ async function fetchRun(cache = "default") {
     await lab.read(response, (kind, buffer, offset, bytes) => {
       if (kind === 0) {
         const part = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, offset, bytes)));
+        queued = part.queued ?? queued;        // known before anything else; and again, when others had to have their turn
         if (incoming) Object.assign(incoming.header, part);
         else if (part.n) incoming = new Run(part);
-        else ({queued} = part);                // a place in the queue is known before anything else
         if (part.message) fail(say(...part.message), false);
         for (const [name, series] of Object.entries(part.charts ?? {})) lab.charts[name]?.feed(series);
-        if (incoming === run && !("at" in part && !part.metrics)) readHeader();
+        if (incoming && incoming === run && !("at" in part && !part.metrics)) readHeader();
       } else {
         incoming.take(kind, buffer, offset, bytes);
         if (kind > 2 && incoming !== run) show(incoming);
@@ -521,6 +521,7 @@ function show(incoming) {
   paintColours();
   formula.innerHTML = FORMULAS[kindOf(run.header)];
   text.nfe.parentElement.hidden = kindOf(run.header) !== "reverse";
+  $(".lab-stage").classList.remove("lab-empty");
   readHeader();
   readLayers();
   range.style.setProperty("--computed-from", 0);
@@ -644,6 +645,8 @@ function load() {
   if (value.layers) layers = new Set(value.layers);
   readLayers();
   describe();
+  $(".lab-stage").classList.toggle("lab-empty", !run);
+  if (!run && props.hint) put(text.title, say(props.hint));
   if (fresh && value.src) fetchRun();
   else if (run) {
     clock.apply(value);

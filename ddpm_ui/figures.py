@@ -10,6 +10,7 @@ from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from ddpm_core import Schedule
+from ddpm_ui.i18n import Message
 from ddpm_ui.trajectories import VIEW, Trajectory
 
 # One meaning, one colour, everywhere (Okabe & Ito 2008, safe for colour-blind eyes).
@@ -32,7 +33,7 @@ def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None 
     figure.update_yaxes(range=[-VIEW, VIEW], showticklabels=False, constrain="domain", zeroline=False)
     for column in range(1, len(times) + 1):
         figure.update_yaxes(scaleanchor=f"x{column if column > 1 else ''}", row=1, col=column)
-    alt = f"{n} of {trajectory.header['n']} particles at t = {', '.join(map(str, times))}, from data to noise, T = {T}"
+    alt = Message("alt_film", {"n": n, "of": trajectory.header["n"], "times": ", ".join(map(str, times)), "T": T})
     return figure.update_layout(showlegend=False, margin={"l": 4, "r": 4, "t": 28, "b": 4}, meta={"alt": alt})
 
 
@@ -56,10 +57,8 @@ def schedule_curves(schedule: Schedule) -> go.Figure:
     figure.update_xaxes(title="t", row=2, col=1)
     figure.update_yaxes(range=[-0.03, 1.03], row=1, col=1)
     figure.update_yaxes(title="λ", row=2, col=1)
-    alt = (
-        f"Noise schedule over {schedule.T} steps: the signal falls from 1 to {np.sqrt(alpha_bar[-1]):.3g}, the noise "
-        f"rises from 0 to {np.sqrt(1 - alpha_bar[-1]):.3g}, half the log-SNR ends at {lam[-1]:.3g}"
-    )
+    ends = {"signal": f"{np.sqrt(alpha_bar[-1]):.3g}", "lam": f"{lam[-1]:.3g}"}
+    alt = Message("alt_schedule", {"T": schedule.T, **ends})
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
     return figure.update_layout(legend=legend, margin={"l": 48, "r": 12, "t": 36, "b": 40}, meta={"alt": alt})
 
@@ -70,24 +69,27 @@ def training_charts() -> dict[str, go.Figure]:
     def line(name: str, meaning: str, dash: str = "solid") -> go.Scatter:
         return go.Scatter(x=[], y=[], name=name, mode="lines", line=dict(color=COLOURS[meaning], dash=dash, width=2))
 
-    def chart(x: str, y: str, alt: str, *traces: go.Scatter) -> go.Figure:
+    def chart(x: str, y: str, *traces: go.Scatter, alt: str) -> go.Figure:
         legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
         figure = go.Figure(list(traces)).update_yaxes(title=y, type="log", exponentformat="power", dtick=1)
         margin = {"l": 56, "r": 12, "t": 36, "b": 40}
-        return figure.update_xaxes(title=x).update_layout(legend=legend, margin=margin, meta={"alt": alt})
+        return figure.update_xaxes(title=x).update_layout(legend=legend, margin=margin, meta={"alt": Message(alt, {})})
 
     return {
         "train-loss": chart(
-            "step", "loss", "Training loss, the smallest possible loss, and the difference, over steps",
-            line("loss", "learned"), line("floor", "exact"), line("above the floor", "error"),
+            "step", "loss",
+            line("loss", "learned"), line("floor", "exact"), line("excess", "error"),
+            alt="alt_loss",
         ),
         "train-levels": chart(
-            "λ", "loss", "Loss at each noise level, the smallest possible, and the relative error of the score",
+            "λ", "loss",
             line("loss", "learned"), line("floor", "exact"), line("score error", "error"),
+            alt="alt_levels",
         ),
         "train-distance": chart(
-            "step", "distance", "Distance of the samples to the data over steps, each with its noise floor",
+            "step", "distance",
             line("excess NLL", "learned"), line("its floor", "learned", "dot"),
             line("sliced W₂", "data"), line("its floor", "data", "dot"),
+            alt="alt_distance",
         ),
     }  # fmt: skip

@@ -112,16 +112,19 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
     excess_nll(truth, mixture)  # the entropy, which is computed once, is no part of a shot
     yield b""
 
-    generator = torch.Generator().manual_seed(recipe.seed)
-    net = MLP(width=recipe.width, depth=recipe.depth).reset(generator)
-    first = int(earlier.state["step"]) if earlier and earlier.state else 0
+    generator, state = torch.Generator().manual_seed(recipe.seed), earlier.state if earlier else None
+    if earlier:  # also an uploaded network, of which nobody knows more than its weights
+        net = copy.deepcopy(earlier.denoiser.net).requires_grad_(True)
+    else:
+        net = MLP(width=recipe.width, depth=recipe.depth).reset(generator)
+    first = int(state["step"]) if state else 0
     planned = [first + math.ceil((config.steps - first) * (k / SHOTS) ** 1.5) for k in range(1, SHOTS + 1)]
     step: TrainStep | None = None
     series: dict[str, list] = {name: [] for name in ("step", "loss", "above", "nll", "sliced")}
     started = spoke = time.monotonic()
     spent, losses = 0.0, list[float]()
     try:
-        for step in train(net, data, config, generator=generator, resume=earlier.state if earlier else None):
+        for step in train(net, data, config, generator=generator, resume=state):
             losses.append(step.loss)
             now = time.monotonic()
             if step.step == config.steps or (step.step >= planned[0] and spent <= SHARE * (now - started)):
@@ -130,7 +133,9 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
                 positions, x = _walk(denoiser, noise)
                 yield chunk(SHOT, struct.pack("<ii", step.step, 0) + positions)
                 series["nll"].append(excess_nll(x, mixture))
+                yield b""  # a place where Stop can take effect
                 series["sliced"].append(sliced_w2(x[:MEASURED], truth[:MEASURED], projections=32))
+                yield b""
                 above, score = exam.marks(denoiser)
                 series["step"].append(step.step)
                 series["loss"].append(sum(losses) / len(losses))
@@ -143,7 +148,7 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
                     numbers["metrics"].append({"name": "nearest_distance", "unit": "", **near._asdict()})
                 yield json_chunk(numbers)
                 spoke = time.monotonic()
-            elif now - spoke > 0.1:  # also a place where Stop can take effect
+            elif now - spoke > 0.1:
                 yield json_chunk({"at": step.step, "left": _left(step, config.steps, now - started)})
                 spoke = now
     finally:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -22,19 +23,31 @@ TABS = {"forward": forward.build, "reverse": reverse.build, "train": train.build
 
 def build() -> gr.Blocks:
     with gr.Blocks(title="Diffusion lab", analytics_enabled=False) as page:
-        Header(name="lab")
+        header = Header(name="lab")
         with gr.Tabs(elem_id="tabs") as tabs:
             exhibits = []
             for name, build_tab in TABS.items():
                 with gr.Tab(i18n(f"tab_{name}"), id=name):
                     exhibits.append(build_tab())
 
-        def follow_link(request: gr.Request) -> list:
-            query = dict(request.query_params)
+        def follow(query: Mapping[str, str], *, alone: bool) -> list:
+            """Show what a link says: in the tab that it names alone, the others as they are, or everywhere."""
             tab = query.get("tab") if query.get("tab") in TABS else "forward"
-            return [gr.Tabs(selected=tab), *(value for exhibit in exhibits for value in exhibit.open(query))]
+            shown = [
+                [gr.skip()] * len(exhibit.everything) if alone and exhibit.tab != tab else exhibit.open(query)
+                for exhibit in exhibits
+            ]
+            return [gr.Tabs(selected=tab), *(value for values in shown for value in values)]
 
-        page.load(follow_link, None, [tabs, *(c for exhibit in exhibits for c in exhibit.everything)], **QUIET)
+        def arrive(request: gr.Request) -> list:
+            return follow(request.query_params, alone=False)
+
+        def go(link: str) -> list:
+            return follow(dict(parse_qsl(link)), alone=True)
+
+        parts = [tabs, *(c for exhibit in exhibits for c in exhibit.everything)]
+        header.submit(go, header, parts, **QUIET)
+        page.load(arrive, None, parts, **QUIET)
         gr.api(forward_api, api_name="forward")
         gr.api(reverse_api, api_name="reverse")
     return page
@@ -76,7 +89,8 @@ def css() -> str:
 
 
 def head() -> str:
-    config = {"plotly": routes.PLOTLY_VERSION, "palette": figures.PALETTE, "strings": STRINGS}
+    meanings = {colour: meaning for meaning, colour in figures.COLOURS.items()}
+    config = {"plotly": routes.PLOTLY_VERSION, "palette": figures.PALETTE, "colours": meanings, "strings": STRINGS}
     script = (ASSETS / "lab.js").read_text(encoding="utf-8")
     return f"<script>window.lab_config = {json.dumps(config, ensure_ascii=False)};</script><script>{script}</script>"
 

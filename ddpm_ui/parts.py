@@ -26,7 +26,10 @@ class Part(gr.HTML):
 
 
 class Header(Part):
-    """The line above the tabs: title, dark, projector, a link to what is on the screen."""
+    """The line above the tabs: title, dark, projector, a link to what is on the screen.
+
+    `submit`: a link of the page was followed, to another tab; the value is its query string.
+    """
 
 
 class Stage(Part):
@@ -34,13 +37,15 @@ class Stage(Part):
 
     Stages and Charts with the same `clock` move together. With `bar=False` there is no time bar and no address to keep:
     for the second of two pictures that share one clock. With `shots` there is a second bar, for training time.
+    `hint` is what an empty one says.
     """
 
 
 class Chart(Part):
     """A Plotly figure that keeps its zoom, `height` pixels high. Its value is "", a figure as JSON, or `{"src"}`.
 
-    Colours may be CSS variables ("var(--lab-data)"); `layout.meta.alt` is the text alternative.
+    Its colours that mean something (figures.COLOURS) follow the theme; `layout.meta.alt`, a Message, is its text
+    alternative; names of traces and axes are said in the language of the page where that has words for them.
     With a `clock` the x axis is t: a cursor follows the clock, a click or drag sets it.
     """
 

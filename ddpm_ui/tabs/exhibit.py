@@ -65,14 +65,15 @@ class Exhibit:
         """What the controls say. RecipeError if they say nonsense."""
         return RECIPES[self.tab].of(dict(zip(self.names, values, strict=True)))
 
-    def guarded(self, act: Callable[..., list], outputs: list[Component]) -> Callable[..., list]:
+    def guarded(self, act: Callable[..., list], outputs: list[Component]) -> Callable[..., Any]:
         """`act` for an event with these outputs, the note first: where it raises a RecipeError, the note says so."""
 
-        def answer(*values) -> list:
+        def answer(*values) -> Any:
             try:
-                return act(*values)
+                result = act(*values)
             except RecipeError as error:
-                return [note(error.message), *[gr.skip()] * (len(outputs) - 1)]
+                result = [note(error.message), *[gr.skip()] * (len(outputs) - 1)]
+            return result if len(outputs) > 1 else result[0]  # for a single output Gradio takes a list as its value
 
         return answer
 
@@ -96,7 +97,7 @@ class Exhibit:
         first, *rest = self.show(recipe, {"opening": "1", **query})
         return [*shown(recipe), message or first, *rest]
 
-    def update(self, *values) -> list:
+    def update(self, *values) -> Any:
         """A control moved: note and outputs."""
         return self.guarded(lambda *values: self.show(self.recipe(values), {}), self.shown)(*values)
 

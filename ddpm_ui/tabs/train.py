@@ -71,7 +71,7 @@ def build() -> Exhibit:
     with gr.Row(elem_classes="lab-row"):
         with gr.Column(elem_classes="lab-picture"):
             message = Note(name="train", visible=False)
-            stage = Stage(name="train", clock="train", shots=True)
+            stage = Stage(name="train", clock="train", shots=True, hint="press_train")
             with gr.Row(elem_classes="lab-pair"):
                 for name, figure in figures.training_charts().items():
                     Chart(figure.to_json(), name=name, height=260, elem_classes="lab-half")
@@ -100,14 +100,20 @@ def build() -> Exhibit:
         recipe, name = continued(exhibit.recipe(values), after), secrets.token_hex(8)
         return [note(None), lesson(recipe, name, after), name, *shown(recipe)]
 
-    def take(path: str):
+    def take(path: str, *values):
         try:
             denoiser = load_checkpoint(path)
         except CheckpointError as error:
             raise RecipeError("bad_upload", why=str(error)) from error
-        name, data = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16], denoiser.metadata["dataset"]
-        models.keep(name, models.Model(denoiser, data))
-        return [note(Message("uploaded", {"data": data})), json.dumps({"links": links(data, name)}), name]
+        if (dim := denoiser.net.hyperparameters["dim"]) != 2:
+            raise RecipeError("bad_dim", got=dim)
+        what = {"data": denoiser.metadata.get("dataset", ""), "target": denoiser.target, **denoiser.net.hyperparameters}
+        changed = {field: what[field] for field in ("data", *FIXED)}
+        recipe = dataclasses.replace(exhibit.recipe(values), **changed)  # so that Go on teaches it more
+        name = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+        models.keep(name, models.Model(denoiser, recipe.data))
+        said = note(Message("uploaded", {"data": recipe.data}))
+        return [said, json.dumps({"links": links(recipe.data, name)}), name, *shown(recipe)]
 
     def own(points_from, *, ordered: bool = False):
         """An event that takes people's own data: they are in the data control from then on, and in its link."""
@@ -134,5 +140,5 @@ def build() -> Exhibit:
     file.upload(own(points_from_file), [file, *ordered], everything, **QUIET)
     start.click(exhibit.guarded(begin, outputs), ordered, outputs, **QUIET)
     go_on.click(exhibit.guarded(resume, outputs), [run, *ordered], outputs, **QUIET)
-    upload.upload(exhibit.guarded(take, outputs[:3]), upload, outputs[:3], **QUIET)
+    upload.upload(exhibit.guarded(take, outputs), [upload, *ordered], outputs, **QUIET)
     return exhibit

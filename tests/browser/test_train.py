@@ -6,6 +6,8 @@ import time
 import pytest
 from PIL import Image, ImageDraw
 
+from ddpm_ui.routes import MAX_COMPUTING
+
 TINY = "?tab=train&data=two_moons&width=8&depth=2&batch=64"
 
 
@@ -55,6 +57,56 @@ def test_training_time_and_diffusion_time_are_two_sliders(teach):
     assert len(lab.requests) == asked
 
 
+def test_every_control_changes_what_is_learned(visit):
+    """Trained again after each change: another network each time, and the address says why."""
+    lab = visit(f"{TINY}&steps=60", stage="train", ready="true")
+    assert lab.page.locator("#train-stage").get_by_text("Press Train").is_visible()
+    lab.more("train")
+    changes = {
+        "seed": lambda: lab.number("train-seed", 7),
+        "points": lambda: lab.number("train-points", 10),
+        "batch": lambda: lab.number("train-batch", 32),
+        "lr": lambda: lab.number("train-lr", 0.02),
+        "ema": lambda: lab.number("train-ema", 0.5),
+        "width": lambda: lab.number("train-width", 12),
+        "depth": lambda: lab.number("train-depth", 3),
+        "target": lambda: lab.choose("train-target", "eps"),
+        "weighting": lambda: lab.choose("train-weighting", "DDPM, simple"),
+        "schedule": lambda: lab.choose("train-schedule", "Cosine"),
+        "steps": lambda: lab.number("train-steps", 80),
+    }
+    learned = set()
+    for field, change in {"as it is": lambda: None, **changes}.items():
+        change()
+        lab.changed("train", lambda: lab.page.locator("#train-start").click())
+        lab.until("train", "s.idle")
+        learned.add(tuple(lab.positions("train")))
+        assert field == "as it is" or f"{field}=" in lab.page.url
+    assert len(learned) == 1 + len(changes)
+
+
+def test_two_people_train_different_networks_at_once(teach):
+    lessons = [teach(f"steps=3000&seed={seed}") for seed in (1, 2)]
+    assert not any(lab.stage("train", "s.header.done") for lab in lessons)
+    for lab in lessons:
+        lab.until("train", "s.header.done && s.idle")
+    together = [lab.positions("train") for lab in lessons]
+    assert together[0] != together[1]
+    alone = teach("steps=3000&seed=1")
+    alone.until("train", "s.header.done && s.idle")
+    assert alone.positions("train") == together[0]
+
+
+def test_whoever_waits_sees_a_place_in_the_line(teach, visit):
+    """Though that page has shown nothing yet."""
+    busy = [teach("steps=100000") for _ in range(MAX_COMPUTING)]
+    late = visit(f"{TINY}&steps=200", stage="train", ready="true")
+    late.page.locator("#train-start").click()
+    late.page.get_by_text("waiting, 1 ahead").wait_for()
+    busy[0].page.locator("#train-stage [data-do=stop]").click()
+    late.until("train", "s.header?.done")
+
+
 def test_stop_is_heard_at_once_and_nothing_is_lost(teach):
     lab = teach("steps=100000")
     lab.until("train", "s.shots > 3")
@@ -87,12 +139,14 @@ def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_pat
     path = tmp_path / "network.safetensors"
     download.value.save_as(path)
 
+    shots = lab.stage("train", "s.shots")
     lab.page.get_by_role("link", name="Use it in Reverse").click()
     lab.until("reverse", "s.header?.done")
+    assert lab.stage("train", "s.shots") == shots  # the page was not loaded again: nothing is lost
     assert lab.page.locator("#reverse-denoiser input").input_value() == "Your own network"
     sample = lab.positions("reverse", 0)
 
-    other = visit(TINY, stage="train", ready="true")
+    other = visit("?tab=train", stage="train", ready="true")
     with other.page.expect_file_chooser() as chooser:
         other.page.locator("#train-upload").click()
     chooser.value.set_files(path)
@@ -100,6 +154,17 @@ def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_pat
     other.page.get_by_role("link", name="Use it in Reverse").click()
     other.until("reverse", "s.header?.done")
     assert other.positions("reverse", 0) == sample
+
+    other.page.get_by_role("tab", name="Train").click()
+    assert other.page.locator("#train-data input").input_value() == "Two moons"
+    other.number("train-steps", 50)
+    other.page.locator("#train-go-on").click()  # nobody knows its optimiser any more: it goes on from its weights
+    other.until("train", "s.header?.done && s.idle")
+    fresh = teach("steps=50")
+    fresh.until("train", "s.header?.done && s.idle")
+    assert other.page.locator("#train-note").is_hidden()  # what it said of the upload went when a control moved
+    further, new = (page.stage("train", "s.header.metrics[0].value") for page in (other, fresh))
+    assert further < 0.75 * new
 
 
 def test_a_file_that_is_no_network_is_said_to_be_none(visit, tmp_path):
