@@ -1,15 +1,15 @@
-"""python -m benchmarks [quality|sampling|training|page ...]: one run, one table, of the parts named, or of all."""
+"""python -m benchmarks [PART ...]: one run, one table, of the parts named, or of all of PARTS."""
 
 import platform
 import sys
 
 import torch
 
-from benchmarks import page, quality, sampling, training
+from benchmarks import crowd, page, quality, sampling, training
 from benchmarks.row import Row, markdown
 from ddpm_core import device
 
-PARTS = {"quality": quality.rows, "sampling": sampling.rows, "training": training.rows, "page": page.rows}
+PARTS = {part.__name__.partition(".")[2]: part.rows for part in (quality, sampling, training, crowd, page)}
 
 if __name__ == "__main__":
     rows: list[Row] = []

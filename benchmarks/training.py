@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -15,16 +15,19 @@ from benchmarks.row import Row
 from benchmarks.sampling import T, TutorialNetwork, tutorial_loop
 from ddpm_core import DATASETS, MLP, SAMPLERS, NetworkDenoiser, ParticleNoise, TrainStep, excess_nll, train
 from ddpm_core.schedules import linear
+from ddpm_core.training import SHARED
+from ddpm_ui.learning import learning
 from ddpm_ui.recipe import Train
+from ddpm_ui.trajectories import Trajectory
 
 N = 2_000  # samples behind each number: 1,000 DDPM steps, variance beta
 BARS = {20: 0.15, 60: 0.05}  # seconds of training -> nats
-EARLY = (1, 2, 3, 5, 10)  # seconds at which ours is looked at for the comparison
-TUTORIAL = 90  # seconds after which the tutorial's network is looked at
+EARLY = [k / 2 for k in range(1, 21)]  # seconds at which ours is looked at for the comparison
+TUTORIAL = 240  # seconds after which the tutorial's network is looked at
 ROLL = DATASETS["swiss_roll"]()
 
 
-def _curve(step: Callable[[], bool], quality: Callable[[], float], marks: tuple[int, ...]) -> dict[float, float]:
+def _curve(step: Callable[[], bool], quality: Callable[[], float], marks: Sequence[float]) -> dict[float, float]:
     """Seconds in training -> excess NLL, at the marks and where `step` says that it is done; looking costs nothing."""
     curve, spent, left = {}, 0.0, list(marks)
     while left:
@@ -74,10 +77,15 @@ def tutorial() -> dict[float, float]:
     return _curve(step, lambda: excess_nll(tutorial_loop(net, betas, torch.device("cpu")), ROLL).value, (TUTORIAL,))
 
 
+def share_shown() -> float:
+    """Of the time of a training that somebody watches, what the samples and numbers that are shown take."""
+    return Trajectory.decode(learning(Train(), "0" * 16)).header["shown"]
+
+
 def share_in_network(batch: int, repeats: int = 300) -> float:
     """Seconds that the network alone, forward and backward, takes of a training step."""
     net: nn.Module = MLP()
-    x, lam = torch.randn(batch, 2), torch.randn(batch)
+    x, lam = torch.randn(batch // SHARED, SHARED, 2), torch.randn(batch // SHARED, 1)
     start = time.perf_counter()
     for _ in range(repeats):
         net(x, lam).square().mean().backward()
@@ -85,9 +93,14 @@ def share_in_network(batch: int, repeats: int = 300) -> float:
 
 
 def rows() -> Iterator[Row]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the lab does: a network this small gains nothing from a second one
     curve, per_second = ours()
     share = share_in_network(Train().batch) * per_second
     yield Row("training steps per second, batch 1024", f"{per_second:.0f}", f"{share:.0%} in the network", "", "", None)
+    shown = share_shown()
+    yield Row("share of a watched training that showing it takes", f"{shown:.1%}", "", "", "≤ 5 %", shown <= 0.05)
+    torch.set_num_threads(threads)
     for bar, nats in BARS.items():
         second, value = [(s, nll) for s, nll in curve.items() if s < bar + 1][-1]
         yield Row(
