@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LAM_RANGE = (-5.0, 6.0)  # what networks are trained on; beyond it a noise level is as good as pure noise, or as data
+SHARPNESS = 4.0  # of the first features: networks learn what varies slowly first (Rahaman et al. 2019), data are thin
 
 
 class LamEmbedding(nn.Module):
@@ -53,7 +54,7 @@ class MLP(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Linear) and layer is not self.out:
                 for parameter in layer.parameters():
-                    bound = layer.in_features**-0.5
+                    bound = (SHARPNESS if layer is self.layers[0] else 1) * layer.in_features**-0.5
                     nn.init.uniform_(parameter, -bound, bound, generator=generator)
         return self
 
