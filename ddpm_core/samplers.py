@@ -21,6 +21,7 @@ from torch import Tensor
 from .denoisers import Denoiser, along
 from .mixtures import GaussianMixture
 from .prediction import Prediction
+from .reverse_step import VARIANCES, posterior_coefficients, reverse_variances  # noqa: F401 - what ddpm knows
 from .schedules import Schedule
 
 Noise = Callable[[int], Tensor]
@@ -75,9 +76,6 @@ def _walk(denoiser: Denoiser, schedule: Schedule, x: Tensor, update: Callable[[i
     yield Step(0, x, Prediction.of(x, 1.0, 0.0, x0=x), schedule.T)
 
 
-VARIANCES = ("beta", "beta_tilde")
-
-
 def ddpm(
     denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, variance: str = "beta_tilde"
 ) -> Iterator[Step]:
@@ -85,17 +83,12 @@ def ddpm(
 
     variance: "beta", the one-step noise of the chain, or "beta_tilde", the posterior's. No noise at the last step.
     """
-    if variance not in VARIANCES:
-        raise KeyError(f"unknown variance {variance!r}; known: {', '.join(VARIANCES)}")
-    alpha, sigma = schedule.alpha.tolist(), schedule.sigma.tolist()
+    of_x0, of_x = (part.tolist() for part in posterior_coefficients(schedule))
+    std = reverse_variances(schedule, variance).sqrt().tolist()
 
     def update(t: int, x: Tensor, prediction: Prediction) -> Tensor:
-        ratio, std = schedule.transition(t - 1, t)
-        back = (sigma[t - 1] / sigma[t]) ** 2  # share of the noise in x_t that was there at t - 1 already, per ratio
-        mean = ratio * back * x + alpha[t - 1] * (std / sigma[t]) ** 2 * prediction.x0
-        if t == 1:
-            return mean
-        return mean + (std if variance == "beta" else std * sigma[t - 1] / sigma[t]) * noise(t).to(x)
+        mean = of_x0[t - 1] * prediction.x0 + of_x[t - 1] * x
+        return mean + std[t - 1] * noise(t).to(x) if t > 1 else mean
 
     return _walk(denoiser, schedule, x_T, update)
 

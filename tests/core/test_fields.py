@@ -1,0 +1,49 @@
+import pytest
+import torch
+from core_common import close, normal
+
+from ddpm_core import DATASETS, MixtureDenoiser, Prediction, load_checkpoint
+from ddpm_core.fields import conversion_residual, grid
+
+LEVELS = [(0.8, 0.6), (1.0, 5.0), (0.3, 0.7), (0.995, 0.1)]
+
+
+@pytest.mark.parametrize("side", [1, 2, 7])
+def test_pixels_tile_the_square(side):
+    """Rows go up in y, columns in x; the outer pixels end where the square does."""
+    points = grid(3.0, side).view(side, side, 2)
+    pixel = 6.0 / side
+    for i in range(side):
+        for j in range(side):
+            close(points[i, j], [-3 + (j + 0.5) * pixel, -3 + (i + 0.5) * pixel])
+
+
+def test_a_density_sums_to_one_over_the_pixels():
+    points, law = grid(6.0, 60), DATASETS["eight_gaussians"]().noised(0.8, 0.6)
+    close(law.log_prob(points).exp().sum() * (12 / 60) ** 2, 1.0, 1e-9)
+
+
+@pytest.mark.parametrize("alpha, sigma", LEVELS)
+@pytest.mark.parametrize("dtype, bound", [(torch.float64, 2e-14), (torch.float32, 1e-5)])
+def test_conversions_cost_round_off_alone(alpha, sigma, dtype, bound):
+    x = normal(500, 2).to(dtype)
+    exact = MixtureDenoiser(DATASETS["two_moons"]())(x, alpha, sigma)
+    told = [Prediction.of(x, alpha, sigma, **{view: getattr(exact, view)}) for view in ("x0", "eps", "v", "score")]
+    assert all(conversion_residual(prediction) < bound for prediction in [exact, *told])
+    assert any(conversion_residual(prediction) > 0 for prediction in told)
+    assert conversion_residual(load_checkpoint("two_moons")(x.float(), alpha, sigma)) < 1e-5
+
+
+@pytest.mark.parametrize("view", ["x0", "v", "score"])
+def test_a_conversion_that_is_wrong_shows(view, monkeypatch):
+    prediction = Prediction.of(normal(5, 2), 0.8, 0.6, eps=normal(5, 2, seed=2))
+    right = vars(Prediction)[view]
+    value = right.func if hasattr(right, "func") else right.fget
+    monkeypatch.setattr(Prediction, view, property(lambda self: value(self) * 1.001))
+    assert conversion_residual(prediction) > 1e-4
+
+
+@pytest.mark.parametrize("alpha, sigma, view", [(0.0, 1.0, "v"), (1.0, 0.0, "v")])
+def test_at_the_ends_there_is_no_way_round(alpha, sigma, view):
+    with pytest.raises(ValueError, match="undefined"):
+        conversion_residual(Prediction.of(normal(5, 2), alpha, sigma, **{view: normal(5, 2)}))
