@@ -37,9 +37,6 @@ EVALUATIONS = [
     ("ddpm", {"variance": "beta_tilde"}, "cosine", 1000),
     ("euler", {}, "flow", 50),
 ]
-SIZES = ("width", "depth")
-# Strands much finer than those of the other data sets take a larger network.
-FINE = {name: {"width": 64, "depth": 6} for name in ("two_spirals", "concentric_rings")}
 
 
 def last_step(
@@ -96,8 +93,7 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     out = Path(args.out or checkpoints.FOLDER / f"{dataset}.safetensors")
     unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
     generator = torch.Generator().manual_seed(args.seed)
-    asked = {size: getattr(args, size) for size in SIZES if size in args}
-    net = MLP(**FINE.get(dataset, {}) | asked).reset(generator).to(device.pick())
+    net = MLP(width=args.width, depth=args.depth).reset(generator).to(device.pick())
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
     started, loss, step = time.monotonic(), None, None
     stop = threading.Event()  # Ctrl-C waits for the end of a step, where the state is whole
@@ -149,8 +145,8 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("train", help="train a network on a data set and write its checkpoint", **shared)
     p.set_defaults(run=train_command)
     p.add_argument("dataset", choices=[*DATASETS, "all"])
-    for size in SIZES:
-        p.add_argument(f"--{size}", type=int, default=argparse.SUPPRESS, help="(default: what the data set needs)")
+    for size in ("width", "depth"):
+        p.add_argument(f"--{size}", type=int, default=MLP().hyperparameters[size])
     for field in dataclasses.fields(TrainConfig):
         known = TARGETS if field.name == "target" else None
         p.add_argument(
