@@ -61,6 +61,16 @@ window.lab = (() => {
     if (start < end) throw new TypeError("the stream was cut off");  // the same type as a failed fetch
   }
 
+  // ---- the address: what is on show is a link, and how the page looks stays in it
+
+  function address(recipe, view) {
+    const now = new URLSearchParams(location.search), link = new URLSearchParams(recipe);
+    for (const key of ["mode", "__theme", "view"]) if (now.has(key)) link.set(key, now.get(key));
+    for (const [key, value] of Object.entries(view)) link.set(key, value);
+    const next = `?${link}`.replaceAll("%2C", ",");
+    if (next !== location.search) history.replaceState(history.state, "", next + location.hash);
+  }
+
   // ---- theme
 
   const css = name => getComputedStyle(document.body).getPropertyValue(name).trim();
@@ -218,6 +228,6 @@ window.lab = (() => {
 
   return {
     get root() { return root(); }, palette: config.palette, colours: config.colours,
-    t, number, clamp, visible, plotly, opened, read, css, onTheme, axis, layout, clock, stages, charts,
+    t, number, clamp, visible, plotly, opened, read, address, css, onTheme, axis, layout, clock, stages, charts,
   };
 })();

@@ -564,13 +564,8 @@ function stop() {
 
 function writeAddress() {
   if (!bar || !run || !value.link || !visible(element)) return;
-  const now = new URLSearchParams(location.search), link = new URLSearchParams(value.link);
-  for (const key of ["mode", "__theme", "view"]) if (now.has(key)) link.set(key, now.get(key));
-  if (!clock.playing) link.set("t", Math.round(clock.t));
   const shown = [...layers].join(",");
-  if (shown !== DEFAULT_LAYERS) link.set("layers", shown);
-  const address = `?${link}`.replaceAll("%2C", ",");
-  if (address !== location.search) history.replaceState(history.state, "", address + location.hash);
+  lab.address(value.link, {...(!clock.playing && {t: Math.round(clock.t)}), ...(shown !== DEFAULT_LAYERS && {layers: shown})});
 }
 
 // ---- hands

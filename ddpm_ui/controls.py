@@ -13,7 +13,7 @@ from gradio.i18n import I18nData
 from ddpm_ui.i18n import STRINGS, i18n
 from ddpm_ui.recipe import FILM, Recipe
 
-STEPS = {"beta_min": 1e-5, "beta_max": 1e-4, "eta": 0.05, "lr": 1e-5, "ema": 1e-4}
+STEPS = {"beta_min": 1e-5, "beta_max": 1e-4, "eta": 0.05, "churn": 0.05, "lr": 1e-5, "ema": 1e-4}
 TYPED = ("seed", "n", "points", "batch", "lr", "ema")  # numbers that a person types rather than drags
 
 

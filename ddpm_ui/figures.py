@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+import torch
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
+from torch import Tensor
 
 from ddpm_core import Schedule
+from ddpm_core.bound import Bound
+from ddpm_core.metrics import Measured
 from ddpm_ui.i18n import Message
 from ddpm_ui.trajectories import VIEW, Trajectory
 
@@ -93,3 +97,171 @@ def training_charts() -> dict[str, go.Figure]:
             alt="alt_distance",
         ),
     }  # fmt: skip
+
+
+# ---- three views ----------------------------------------------------------------------------------------------------
+
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+NAMES = {"eps": "ε̂", "x0": "x̂₀", "score": "score", "v": "v̂"}
+
+
+def _finished(figure: go.Figure, x: str, y: str, alt: Message, **layout) -> go.Figure:
+    margin = {"l": 56, "r": 12, "t": 36, "b": 40}
+    figure.update_xaxes(title=x).update_yaxes(title=y)
+    return figure.update_layout(legend=LEGEND, margin=margin, meta={"alt": alt}, **layout)
+
+
+def view_errors(lam: Sequence[float], curves: Mapping[str, Sequence[float]]) -> go.Figure:
+    """Relative error of each view, over the index of the noise level, so that a cursor can stand at it."""
+    figure, dashes = go.Figure(), ("solid", "dot", "dash", "dashdot")
+    for (view, curve), dash in zip(curves.items(), dashes, strict=True):
+        line = {"color": COLOURS["error"], "dash": dash, "width": 2}
+        figure.add_scatter(x=list(range(len(lam))), y=curve, name=NAMES[view], mode="lines", line=line)
+    ticks = list(range(0, len(lam), 3))
+    figure.update_xaxes(tickvals=ticks, ticktext=[f"{lam[k]:.1f}" for k in ticks]).update_yaxes(
+        type="log", exponentformat="power", dtick=1
+    )
+    worst = max(curves["v"])
+    return _finished(figure, "λ", "relative error", Message("alt_view_errors", {"worst": f"{100 * worst:.1f}"}))
+
+
+def bound_terms(bounds: Mapping[str, Bound], entropy: float) -> go.Figure:
+    """L_T, the sum of the terms between, L_0 and their total as bars, and what they bound."""
+    figure = go.Figure()
+    colours = {"beta": COLOURS["learned"], "beta_tilde": COLOURS["data"]}
+    for variance, b in bounds.items():
+        values = [b.L_T, b.L.sum().item(), b.L_0, b.total]
+        error = [0.0, b.L_error.square().sum().sqrt().item(), b.L_0_error, b.total_error]
+        figure.add_bar(
+            x=["L_T", "Σ L_t", "L_0", "total"], y=values, error_y={"array": error}, name=variance,
+            marker={"color": colours[variance]},
+        )  # fmt: skip
+    figure.add_hline(y=entropy, line={"color": COLOURS["exact"], "width": 2})
+    figure.add_scatter(x=[None], y=[None], mode="lines", name="entropy", line={"color": COLOURS["exact"], "width": 2})
+    totals = {variance: f"{b.total:.3f}" for variance, b in bounds.items()}
+    said = {"beta": "–", "beta_tilde": "–", **totals, "entropy": f"{entropy:.3f}"}
+    return _finished(figure, "", "nats", Message("alt_bound", said), barmode="group")
+
+
+def posterior_weights(of_x0: Tensor, of_x: Tensor) -> go.Figure:
+    """The weights of x0-hat and of x_t in the mean of x_{t-1}, over t."""
+    t, figure = list(range(1, len(of_x0) + 1)), go.Figure()
+    for name, weights, meaning in (("x̂₀", of_x0, "data"), ("xₜ", of_x, "noise")):
+        line = {"color": COLOURS[meaning], "width": 2}
+        figure.add_scatter(x=t, y=weights.tolist(), name=name, mode="lines", line=line)
+    return _finished(figure, "t", "weight in the mean", Message("alt_weights", {"T": len(t)}))
+
+
+def reverse_law(
+    s: Tensor, exact: Tensor, gaussians: Mapping[str, Tensor], t: int, humps: int, misfit: Mapping
+) -> go.Figure:
+    """p(x_{t-1} | x_t) along its widest direction, and the Gaussians that DDPM puts in its place."""
+    figure = go.Figure()
+    fill = {"color": COLOURS["exact"], "width": 3}
+    figure.add_scatter(x=s.tolist(), y=exact.tolist(), name="exact", mode="lines", line=fill)
+    for (variance, density), dash in zip(gaussians.items(), ("solid", "dot"), strict=False):
+        name = f"{variance}, KL {misfit[variance]:.3g} nats"
+        line = {"color": COLOURS["learned"], "dash": dash, "width": 2}
+        figure.add_scatter(x=s.tolist(), y=density.tolist(), name=name, mode="lines", line=line)
+    alt = Message("alt_reverse_law", {"t": t, "humps": humps})
+    return _finished(figure, f"xₜ₋₁ | xₜ, t = {t}, humps: {humps}", "density", alt)
+
+
+def likelihoods(exact: Tensor, by_flow: Tensor) -> go.Figure:
+    """log p by the flow against the exact one."""
+    figure, ends = go.Figure(), [exact.min().item(), exact.max().item()]
+    figure.add_scatter(x=ends, y=ends, mode="lines", name="exact", line={"color": COLOURS["exact"], "width": 2})
+    marker = {"size": 4, "color": COLOURS["learned"]}
+    figure.add_scatter(x=exact.tolist(), y=by_flow.tolist(), mode="markers", name="by the flow", marker=marker)
+    gap = (by_flow.double() - exact).mean().item()
+    alt = Message("alt_likelihoods", {"n": len(exact), "gap": f"{gap:+.3f}"})
+    return _finished(figure, "exact log p, nats", "by the flow, nats", alt)
+
+
+def memorisation(
+    lam: Sequence[float], counts: Mapping[int, Sequence[float]], position: Mapping[int, Sequence[float]]
+) -> go.Figure:
+    """Above, how many training points matter; below, where the network is: 0 the law, 1 the training points."""
+    figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08)
+    for (size, values), dash in zip(counts.items(), ("dot", "dash", "solid"), strict=True):
+        line = {"color": COLOURS["exact"], "dash": dash, "width": 2}
+        figure.add_scatter(x=lam, y=values, name=f"n = {size}", mode="lines", line=line, row=1, col=1)
+        line = {"color": COLOURS["learned"], "dash": dash, "width": 2}
+        figure.add_scatter(x=lam, y=position[size], showlegend=False, mode="lines", line=line, row=2, col=1)
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1, row=1, col=1).update_xaxes(range=[lam[0], lam[-1]])
+    few, many = min(counts), max(counts)
+    said = {"few": few, "many": many, "one": f"{counts[few][0]:.1f}", "other": f"{counts[many][0]:.1f}"}
+    finished = _finished(figure, "λ", "", Message("alt_memory", said))
+    return (
+        finished.update_yaxes(title="points that matter", row=1)
+        .update_yaxes(title="0 law … 1 points", row=2)
+        .update_xaxes(title="", row=1)
+    )
+
+
+def _square(figure: go.Figure) -> go.Figure:
+    """Equal axes."""
+    return figure.update_yaxes(scaleanchor="x", scaleratio=1)
+
+
+def origins(x: Tensor, draws: Tensor, mean: Tensor, said: Tensor, t: int) -> go.Figure:
+    """x_t [2], points that it may have come from [n, 2], their exact mean [2] and the denoiser's estimate [2]."""
+    figure = go.Figure()
+    lines = [coordinate for end in draws.tolist() for coordinate in (x.tolist(), end, [None, None])]
+    a, b = zip(*lines, strict=True)
+    figure.add_scatter(x=a, y=b, mode="lines", name="xₜ → x₀", line={"color": COLOURS["noise"], "width": 1})
+    for name, point, meaning, symbol in (
+        ("xₜ", x, "noise", "circle"), ("mean of x₀", mean, "exact", "x"), ("x̂₀", said, "learned", "cross"),
+    ):  # fmt: skip
+        marker = {"color": COLOURS[meaning], "size": 11, "symbol": symbol}
+        figure.add_scatter(x=[point[0].item()], y=[point[1].item()], mode="markers", name=name, marker=marker)
+    off = (said.double() - mean).norm().item()
+    return _square(_finished(figure, "", "", Message("alt_tweedie", {"n": len(draws), "t": t, "off": f"{off:.3f}"})))
+
+
+def mode_shares(shares: Mapping[str, Sequence[float]], truth: float) -> go.Figure:
+    """The share of particles in the larger mode over Langevin moves."""
+    figure, meaning = go.Figure(), {"at one level": "error", "annealed": "learned"}
+    for name, share in shares.items():
+        line = {"color": COLOURS[meaning[name]], "width": 2}
+        figure.add_scatter(x=list(range(1, len(share) + 1)), y=share, mode="lines", name=name, line=line)
+    figure.add_hline(y=truth, line={"color": COLOURS["exact"], "width": 2})
+    figure.update_yaxes(range=[0.4, 1])
+    ends = {name.split()[0]: f"{share[-1]:.2f}" for name, share in shares.items()}
+    said = {"one": ends["at"], "annealed": ends["annealed"], "truth": f"{truth:.2f}"}
+    return _finished(figure, "moves", "share of the larger mode", Message("alt_modes", said))
+
+
+def marginal_distances(t: Sequence[int], distance: Mapping[float, Sequence[Measured]]) -> go.Figure:
+    """Sliced W2 to the noised data at every t, for each share of fresh noise, with the floor."""
+    figure = go.Figure()
+    for (eta, measured), dash in zip(distance.items(), ("solid", "dash", "dot"), strict=False):
+        line = {"color": COLOURS["learned"], "dash": dash, "width": 2}
+        name = {0.0: "ODE", 1.0: "SDE"}.get(eta, f"η = {eta:g}")
+        figure.add_scatter(x=t, y=[m.value for m in measured], mode="lines", name=name, line=line)
+    floor = [m.floor for m in next(iter(distance.values()))]
+    line = {"color": COLOURS["exact"], "dash": "dot", "width": 2}
+    figure.add_scatter(x=t, y=floor, mode="lines", name="floor", line=line)
+    figure.update_yaxes(rangemode="tozero")
+    ends = {eta: f"{measured[-1].value:.3f}" for eta, measured in distance.items()}
+    said = {"ode": ends[0.0], "sde": ends[1.0], "floor": f"{floor[-1]:.3f}"}
+    return _finished(figure, "t", "sliced W₂", Message("alt_marginals", said))
+
+
+def three_coordinates(preserving: Tensor, exploding: Tensor, flow: Tensor, eps: Tensor) -> go.Figure:
+    """The same way, [T + 1, 2] each, in three coordinates; and the straight conditional path of the flow to eps [2]."""
+    figure = make_subplots(1, 2, horizontal_spacing=0.12)
+    for name, path, meaning, column in (
+        ("variance preserving", preserving, "learned", 1),
+        ("flow", flow, "data", 1),
+        ("exploding", exploding, "noise", 2),
+    ):
+        x, y = path.T.tolist()
+        line = {"color": COLOURS[meaning], "width": 2}
+        figure.add_scatter(x=x, y=y, mode="lines", name=name, line=line, row=1, col=column)
+    ends = torch.stack([flow[-1], eps.double()])
+    x, y = ends.T.tolist()
+    line = {"color": COLOURS["exact"], "dash": "dot", "width": 2}
+    figure.add_scatter(x=x, y=y, mode="lines", name="conditional", line=line, row=1, col=1)
+    apart = (preserving[-1] - flow[-1]).abs().max().item()
+    return _finished(figure, "", "", Message("alt_coordinates", {"apart": f"{apart:.1e}"}))

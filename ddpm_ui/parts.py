@@ -41,6 +41,10 @@ class Stage(Part):
     """
 
 
+class Fields(Part):
+    """Vector fields over the plane in four views, learned above exact. Its value is "" or `{"src", "link", "t"}`."""
+
+
 class Chart(Part):
     """A Plotly figure that keeps its zoom, `height` pixels high. Its value is "", a figure as JSON, or `{"src"}`.
 

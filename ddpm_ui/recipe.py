@@ -22,6 +22,7 @@ from ddpm_core.training import WEIGHTINGS
 from ddpm_ui.i18n import Message
 
 DENOISERS = ("network", "exact")
+OWN_NETWORK = r"run\.[0-9a-f]{16,32}$"  # of a training, or an upload
 
 
 class RecipeError(ValueError):
@@ -160,7 +161,7 @@ class Forward(Noised):
 class Reverse(Noised):
     tab = "reverse"
 
-    denoiser: str = choice("network", DENOISERS, own=r"run\.[0-9a-f]{16,32}$")  # of a training, or an upload
+    denoiser: str = choice("network", DENOISERS, own=OWN_NETWORK)
     sampler: str = choice("ddpm", SAMPLERS)
     variance: str = choice("beta_tilde", VARIANCES)
     eta: float = number(0.0, 0.0, 1.0)
@@ -200,4 +201,21 @@ class Train(Recipe):
         return TrainConfig(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name in names})
 
 
-RECIPES: dict[str, type[Recipe]] = {"forward": Forward, "reverse": Reverse, "train": Train}
+@dataclass(frozen=True)
+class Views(Noised):
+    """One model, seen four ways; the noise level on show is no part of it, all of them are sent."""
+
+    tab = "views"
+
+    denoiser: str = choice("network", DENOISERS, own=OWN_NETWORK)
+    at: int = number(200, 1, 2000)  # the step back that is looked at, x_at -> x_{at - 1}
+    particle: int = number(0, 0, 9_999)  # and the particle that takes it
+    churn: float = number(0.5, 0.0, 1.0)  # share of fresh noise on the way back: 0 the ODE, 1 the SDE
+
+    @property
+    def seen(self) -> Views:
+        """What the fields depend on: schedules choose levels, and these are all levels."""
+        return Views(data=self.data, denoiser=self.denoiser)
+
+
+RECIPES: dict[str, type[Recipe]] = {kind.tab: kind for kind in (Forward, Reverse, Train, Views)}

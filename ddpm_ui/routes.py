@@ -25,11 +25,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ddpm_core import save_checkpoint
-from ddpm_ui import figures, models
+from ddpm_ui import figures, models, views
 from ddpm_ui.i18n import Message
 from ddpm_ui.learning import learning
 from ddpm_ui.models import run_name
-from ddpm_ui.recipe import RECIPES, Forward, Recipe, RecipeError, Reverse, Train, film_times
+from ddpm_ui.recipe import RECIPES, Forward, Recipe, RecipeError, Reverse, Train, Views, film_times
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory, denoiser_of, json_chunk
 
 log = logging.getLogger(__name__)
@@ -157,9 +157,17 @@ def broadcast(key: tuple[str, str], make: Callable[[], Generator[bytes, None, No
 
 def walk(kind: str, recipe: Recipe) -> Broadcast:
     """The trajectory of a recipe, which is the same for everybody. RecipeError where there is no such network."""
-    if isinstance(recipe, Reverse):
+    if isinstance(recipe, (Reverse, Views)):
         denoiser_of(recipe.denoiser, recipe.data)
-    return broadcast((kind, recipe.query), lambda: TRAJECTORIES[kind](recipe), computing)
+    return broadcast((kind, recipe.query), lambda: STREAMS[kind][1](recipe), computing)
+
+
+STREAMS: dict[str, tuple[type[Recipe], Callable[..., Generator[bytes, None, None]]]] = {
+    "forward": (Forward, TRAJECTORIES["forward"]),
+    "chain": (Forward, TRAJECTORIES["chain"]),
+    "reverse": (Reverse, TRAJECTORIES["reverse"]),
+    "fields": (Views, views.fields),
+}
 
 
 def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -184,9 +192,9 @@ def not_found() -> Response:
 @guarded
 async def trajectory(request: Request) -> Response:
     kind = request.path_params["kind"]
-    if kind not in TRAJECTORIES:
+    if kind not in STREAMS:
         return not_found()
-    recipe = RECIPES["reverse" if kind == "reverse" else "forward"].of(request.query_params)
+    recipe = STREAMS[kind][0].of(request.query_params)
     return streamed(walk(kind, recipe), FRESH)
 
 
@@ -226,7 +234,7 @@ async def checkpoint(request: Request) -> Response:
 @guarded
 async def film(request: Request) -> Response:
     tab = request.path_params["tab"]
-    if tab not in TRAJECTORIES:
+    if tab not in ("forward", "reverse"):
         return not_found()
     recipe = RECIPES[tab].of(request.query_params)
     chunks = [chunk async for chunk in walk(tab, recipe).read()]
@@ -246,6 +254,16 @@ async def curves(request: Request) -> Response:
     return Response(figure, media_type="application/json", headers=FRESH)
 
 
+@guarded
+async def figure(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in views.FIGURES:
+        return not_found()
+    recipe = Views.of(request.query_params)
+    content = await run_in_threadpool(views.figure, name, recipe)
+    return Response(content, media_type="application/json", headers=FRESH)
+
+
 PLOTLY_VERSION = plotly.offline.get_plotlyjs_version()
 
 
@@ -263,6 +281,7 @@ ROUTES = [
     Route(f"/lab/plotly-{PLOTLY_VERSION}.min.js", plotly_js),
     Route("/lab/film/{tab:str}", film),
     Route("/lab/curves", curves),
+    Route("/lab/figure/{name:str}", figure),
     Route("/lab/train", lesson),
     Route("/lab/checkpoint/{run:str}", checkpoint),
     Route("/lab/{kind:str}", trajectory),

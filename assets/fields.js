@@ -1,0 +1,188 @@
+// js_on_load body of Fields: what one model says over the plane, in four views, learned above exact. Every noise level that
+// can be shown was computed; nothing is drawn in between.
+const {t: say, number, visible, css} = lab, id = props.name, clock = lab.clock(props.clock);
+const ROWS = ["learned", "exact"], EVERY = 2, LONGEST = 2.4;   // an arrow for every second node, at most so many nodes long
+const SYMBOLS = {eps: "ε̂", x0: "x̂₀", score: "∇ log p", v: "v̂"};
+
+element.innerHTML = `<section class="lab-stage lab-fields">
+  <div class="lab-message" role="alert" hidden></div>
+  <div class="lab-grid"></div>
+  <div class="lab-bar"><span class="lab-end" data-end="data">${say("data")}</span>
+    <input class="lab-range" type="range" min="0" max="0" step="1" value="0" aria-label="${say("noise_level")}">
+    <span class="lab-end" data-end="noise">${say("noise")}</span></div>
+  <div class="lab-readout"><span>λ <b data-number="lam"></b></span><span>α <b data-number="alpha"></b></span>
+    <span>σ <b data-number="sigma"></b></span><span>${say("residual")} <b data-number="residual"></b></span></div>
+  <div class="lab-point" aria-live="polite"></div>
+</section>`;
+const $ = selector => element.querySelector(selector);
+const range = $(".lab-range"), grid = $(".lab-grid"), message = $(".lab-message"), point = $(".lab-point");
+const text = Object.fromEntries([...element.querySelectorAll("[data-number]")].map(node => [node.dataset.number, node]));
+
+let value = {}, header = null, levels = [], panels = [], request = null, node = -1, shown = -1;
+
+// ---- one panel: a canvas, the colours behind it, the arrows on it
+
+class Panel {
+  constructor(row, view, column) {
+    Object.assign(this, {row, view, column});
+    this.figure = document.createElement("figure");
+    this.figure.innerHTML = `<figcaption><span class="lab-badge ${row}">${say(row)}</span> ${say(`view_${view}`)} <var>${SYMBOLS[view]}</var></figcaption><canvas role="img"></canvas>`;
+    this.canvas = this.figure.lastElementChild;
+    this.small = Object.assign(document.createElement("canvas"), {width: header.side, height: header.side});
+    grid.append(this.figure);
+  }
+
+  draw(level) {
+    const {canvas, small, column} = this, {side} = header, ratio = devicePixelRatio || 1, width = Math.round(canvas.clientWidth * ratio);
+    if (!width) return;
+    if (canvas.width !== width) [canvas.width, canvas.height] = [width, width];
+    const ctx = canvas.getContext("2d"), cell = width / side, learned = this.row === "learned";
+    const heat = learned ? level.errors[column] : level.density, colour = css(learned ? "--lab-error" : "--lab-data");
+    const image = new ImageData(side, side), pixels = new Uint32Array(image.data.buffer), rgb = parseInt(colour.slice(1), 16);
+    const tint = (rgb & 255) << 16 | rgb & 0xff00 | rgb >> 16;
+    for (let i = 0; i < side; i++) for (let j = 0; j < side; j++)       // row 0 of a picture is at its top
+      pixels[(side - 1 - i) * side + j] = (heat[i * side + j] << 24 | tint) >>> 0;
+    small.getContext("2d").putImageData(image, 0, 0);
+    ctx.clearRect(0, 0, width, width);
+    ctx.imageSmoothingEnabled = false;
+    ctx.drawImage(small, 0, 0, width, width);
+    const field = level.fields[+!learned][column], longest = LONGEST * cell / 32767, head = .9 * cell;
+    ctx.strokeStyle = css(`--lab-${this.row}`);
+    ctx.lineWidth = 1.2 * ratio;
+    ctx.beginPath();
+    for (let i = EVERY >> 1; i < side; i += EVERY) for (let j = EVERY >> 1; j < side; j += EVERY) {
+      const k = i * side + j, x = (j + .5) * cell, y = width - (i + .5) * cell;
+      const dx = field[2 * k] * longest, dy = -field[2 * k + 1] * longest, length = Math.hypot(dx, dy);
+      if (length < ratio) continue;
+      const h = Math.min(head, length) / length / 2, [ex, ey] = [x + dx, y + dy];
+      ctx.moveTo(x, y);
+      ctx.lineTo(ex, ey);
+      ctx.moveTo(ex - h * (dx - .6 * dy), ey - h * (dy + .6 * dx));
+      ctx.lineTo(ex, ey);
+      ctx.lineTo(ex - h * (dx + .6 * dy), ey - h * (dy - .6 * dx));
+    }
+    ctx.stroke();
+    if (node >= 0) {
+      ctx.strokeStyle = css("--lab-ink");
+      ctx.lineWidth = 2 * ratio;
+      ctx.beginPath();
+      ctx.arc((node % side + .5) * cell, width - (Math.floor(node / side) + .5) * cell, 6 * ratio, 0, 2 * Math.PI);
+      ctx.stroke();
+    }
+  }
+}
+
+// ---- a level: [learned, exact][view] -> int16 [side², 2]; errors and density as opacities
+
+function take(buffer, offset, bytes) {
+  const {side, views} = header, n = side * side, [index] = new Int32Array(buffer, offset, 1), count = views.length;
+  const scale = Float32Array.from(new Float32Array(buffer, offset + 4, count));
+  const all = new Int16Array(buffer.slice(offset + 4 + 4 * count, offset + 4 + 4 * count + 8 * count * n));
+  const fields = ROWS.map((_, r) => views.map((_, v) => all.subarray(2 * n * (r * count + v), 2 * n * (r * count + v + 1))));
+  const density = new Uint8Array(buffer.slice(offset + bytes - n, offset + bytes));
+  const errors = views.map((_, v) => Uint8Array.from({length: n}, (_, k) => {
+    const [a, b] = [fields[0][v], fields[1][v]], error = Math.hypot(a[2 * k] - b[2 * k], a[2 * k + 1] - b[2 * k + 1]);
+    return Math.min(255, 255 * error / (.5 * 32767));        // half of the largest vector is as dark as it gets
+  }));
+  levels[index] = {scale, fields, density, errors};
+}
+
+const vector = (level, row, v) => [0, 1].map(axis => level.fields[row][v][2 * node + axis] / 32767 * level.scale[v]);
+const pair = xs => `(${xs.map(x => number(x, 2)).join(", ")})`;
+
+function readPoint() {
+  const t = Math.round(clock.t), level = levels[t];
+  if (node < 0 || !level) return void (point.textContent = header ? say("hover_field") : "");
+  const {side, view, views, alpha, sigma} = header, centre = k => view * ((2 * k + 1) / side - 1);
+  const x = [centre(node % side), centre(Math.floor(node / side))], at = Object.fromEntries(views.map((name, v) => [name, v]));
+  const [x0, eps, score, v] = ["x0", "eps", "score", "v"].map(name => vector(level, 0, at[name]));
+  if (at.x0 !== undefined) x0.forEach((_, i) => { x0[i] += x[i]; });     // drawn as the way from x to the estimate
+  const truth = views.map((name, v) => `${SYMBOLS[name]} ${pair(vector(level, 1, v).map((c, i) => name === "x0" ? c + x[i] : c))}`);
+  const a = number(alpha[t]), s = number(sigma[t]);
+  point.replaceChildren(...[
+    `x = ${pair(x)} · x̂₀ = ${pair(x0)}`,
+    `ε̂ = (x − α x̂₀) / σ = (${pair(x)} − ${a} · ${pair(x0)}) / ${s} = ${pair(eps)}`,
+    `∇ log p = −ε̂ / σ = −${pair(eps)} / ${s} = ${pair(score)}`,
+    `v̂ = α ε̂ − σ x̂₀ = ${a} · ${pair(eps)} − ${s} · ${pair(x0)} = ${pair(v)}`,
+    `${say("exact")}: ${truth.join(" · ")}`,
+  ].map(line => Object.assign(document.createElement("div"), {textContent: line})));
+}
+
+function draw() {
+  if (!header) return;
+  const t = Math.round(clock.t), level = levels[t];
+  range.value = t;
+  if (!level) return;
+  shown = t;
+  for (const panel of panels) {
+    panel.draw(level);
+    panel.canvas.setAttribute("aria-label", say("alt_field", {view: say(`view_${panel.view}`), row: say(panel.row),
+      lam: number(header.lam[t], 2), error: number(100 * header.error[panel.view][t], 1)}));
+  }
+  for (const name of ["lam", "alpha", "sigma"]) text[name].textContent = number(header[name][t], 3);
+  text.residual.textContent = number(header.residual);
+  readPoint();
+  if (!clock.playing && value.link && visible(element)) lab.address(value.link, {t});
+}
+
+async function load() {
+  const next = props.value ? JSON.parse(props.value) : {};
+  if (!next.src || next.src === value.src) return;
+  value = next;
+  request?.abort();
+  const {signal} = request = new AbortController();
+  message.hidden = true;
+  try {
+    const response = await fetch(`${lab.root}/${value.src}`, {signal});
+    if (!response.ok) {
+      const {message: words} = await response.json().catch(() => ({}));
+      throw new TypeError(words ? say(...words) : `${response.status} ${response.statusText}`);
+    }
+    let incoming = null;
+    await lab.read(response, (kind, buffer, offset, bytes) => {
+      if (kind === 0) {
+        const part = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, offset, bytes)));
+        if (part.message) throw new TypeError(say(...part.message));
+        if (!part.side) return void Object.assign(incoming ?? {}, part);
+        [header, levels, node] = [incoming = part, [], -1];
+        grid.replaceChildren();
+        panels = ROWS.flatMap(row => part.views.map((view, column) => new Panel(row, view, column)));
+        range.max = part.lam.length - 1;
+        clock.begin(draw, {T: part.lam.length - 1, direction: "forward"}, {t: value.t ?? part.start, play: false});
+      } else {
+        take(buffer, offset, bytes);
+        clock.wake();
+      }
+    });
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    message.textContent = error.message;
+    message.hidden = false;
+  }
+}
+
+range.addEventListener("input", () => clock.setT(+range.value));
+const seek = event => {
+  const canvas = event.target.closest("canvas");
+  if (!canvas || !header) return;
+  const {left, top, width} = canvas.getBoundingClientRect(), {side} = header, place = x => lab.clamp(Math.floor(x / width * side), 0, side - 1);
+  const at = place(width - (event.clientY - top)) * side + place(event.clientX - left);
+  if (at === node) return;
+  node = at;
+  clock.wake();
+};
+grid.addEventListener("pointermove", seek);
+grid.addEventListener("pointerdown", seek);
+new ResizeObserver(() => clock.wake()).observe(grid);
+lab.onTheme(() => clock.wake(), element);
+lab.stages[id] = {
+  clock, element,
+  get header() { return header; },
+  get shown() { return shown; },
+  get ready() { return header && levels.filter(Boolean).length === header.lam.length; },
+  get node() { return node; },
+  field: (row, view, t) => Array.from(levels[t].fields[ROWS.indexOf(row)][header.views.indexOf(view)], q => q / 32767 * levels[t].scale[header.views.indexOf(view)]),
+};
+clock.subscribe(draw, element);
+load();
+watch("value", load);

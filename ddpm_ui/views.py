@@ -1,0 +1,264 @@
+"""A Views recipe becomes what its tab draws: fields over the plane as a stream, everything else as figures."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Generator
+from functools import lru_cache
+
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from ddpm_core import (
+    SAMPLERS,
+    SCHEDULES,
+    EmpiricalDenoiser,
+    GaussianMixture,
+    MixtureDenoiser,
+    ParticleNoise,
+    Prediction,
+    Schedule,
+    sliced_w2,
+)
+from ddpm_core.bound import variational_bound
+from ddpm_core.fields import conversion_residual, grid
+from ddpm_core.langevin import annealed, langevin
+from ddpm_core.likelihood import flow_log_prob
+from ddpm_core.memory import between, perplexity
+from ddpm_core.metrics import Measured
+from ddpm_core.reverse_step import (
+    exact_reverse,
+    gaussian_misfit,
+    gaussian_reverse,
+    humps,
+    posterior_coefficients,
+    principal_marginal,
+)
+from ddpm_core.training import amplitudes
+from ddpm_ui import figures
+from ddpm_ui.recipe import Views, mixture_of
+from ddpm_ui.trajectories import VIEW, chunk, denoiser_of, json_chunk, title
+
+FIELD = 6
+SIDE = 40
+VIEWS = ("eps", "x0", "score", "v")
+LAM = torch.linspace(4.0, -3.0, 20, dtype=torch.float64)  # data left, noise right
+START = 10  # the level that is shown first
+POINTS = 512  # of the noised law, behind each number of a curve
+
+
+def _levels(lam: Tensor = LAM) -> list[tuple[float, float]]:
+    return list(zip(*(part.tolist() for part in amplitudes(lam)), strict=True))
+
+
+def _noised(recipe: Views, n: int, levels: list[tuple[float, float]]) -> list[Tensor]:
+    """The same n particles at each level, [n, 2] each."""
+    noise = ParticleNoise(recipe.seed, n)
+    x0, eps = noise.data(mixture_of(recipe.data))[0], noise.start()
+    return [alpha * x0 + sigma * eps for alpha, sigma in levels]
+
+
+def _arrows(prediction: Prediction) -> Tensor:
+    """The four views as vectors at their points, [4, n, 2]; x0-hat as the way there."""
+    way = {"x0": prediction.x0 - prediction.x}
+    return torch.stack([way.get(view, getattr(prediction, view)) for view in VIEWS])
+
+
+@lru_cache(maxsize=64)
+def _errors(recipe: Views) -> tuple[dict[str, list[float]], float]:
+    """Relative error (root mean square) of each view at each level; and the largest residual of converting views."""
+    levels = _levels()
+    denoiser, exact = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture_of(recipe.data))
+    error: dict[str, list[float]] = {view: [] for view in VIEWS}
+    residual = 0.0
+    for x, level in zip(_noised(recipe, POINTS, levels), levels, strict=True):
+        said, true = denoiser(x.float(), *level), exact(x, *level)
+        residual = max(residual, conversion_residual(said))
+        for view in VIEWS:
+            a, b = getattr(said, view).double(), getattr(true, view)
+            error[view].append(((a - b).norm() / b.norm()).item())
+    return error, residual
+
+
+def fields(recipe: Views) -> Generator[bytes, None, None]:
+    """What the denoiser says over a grid at every level, and the exact one; then how far apart they are.
+
+    FIELD   int32 level; float32 [4] the largest coordinate; int16 [2, 4, side^2, 2] learned and exact, in units of
+            that / 32767; uint8 [side^2] density of the noised data, in units of its largest / 255
+    """
+    mixture, levels = mixture_of(recipe.data), _levels()
+    denoiser, exact = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture)
+    error, residual = _errors(recipe)
+    alpha, sigma = (list(part) for part in zip(*levels, strict=True))
+    yield json_chunk(
+        dict(side=SIDE, view=VIEW, views=VIEWS, lam=LAM.tolist(), alpha=alpha, sigma=sigma, start=START)
+        | dict(title=title(recipe, "tab_views"), residual=residual, error=error)
+    )
+    points = grid(VIEW, SIDE)
+    for index, level in enumerate(levels):
+        both = torch.stack([_arrows(model(points.float(), *level)) for model in (denoiser, exact)]).double()
+        scale = both.abs().amax((0, 2, 3))  # [4]
+        density = mixture.noised(*level).log_prob(points)
+        shade = (255 * (density - density.max()).exp()).round().to(torch.uint8)
+        vectors = (both / scale[:, None, None] * 32767).round().to(torch.int16)
+        head = struct.pack("<i4f", index, *scale.tolist())
+        yield chunk(FIELD, head + vectors.numpy().astype("<i2").tobytes() + shade.numpy().tobytes())
+    yield json_chunk({"done": True})
+
+
+# ---- figures --------------------------------------------------------------------------------------------------------
+
+
+def errors(recipe: Views) -> go.Figure:
+    """The relative error of each view over the noise levels."""
+    return figures.view_errors(LAM.tolist(), _errors(recipe)[0])
+
+
+def bound(recipe: Views) -> go.Figure:
+    """The variational bound term by term, for both variances, beside the entropy of the data."""
+    mixture, schedule = mixture_of(recipe.data), recipe.full_schedule
+    denoiser = denoiser_of(recipe.denoiser, recipe.data)
+    bounds = {
+        variance: variational_bound(
+            denoiser, mixture, schedule, variance=variance, n=4, generator=torch.Generator().manual_seed(recipe.seed)
+        )
+        for variance in ("beta", "beta_tilde")
+        if schedule.T > 1
+    }
+    entropy = mixture.entropy(20_000, generator=torch.Generator().manual_seed(0))
+    return figures.bound_terms(bounds, entropy)
+
+
+def coefficients(recipe: Views) -> go.Figure:
+    """Which part of the posterior mean is x0-hat, which is x_t."""
+    return figures.posterior_weights(*posterior_coefficients(recipe.full_schedule))
+
+
+def _particle(recipe: Views) -> tuple[int, Tensor]:
+    """The chosen time and the chosen particle then, [2]."""
+    schedule, noise = recipe.full_schedule, ParticleNoise(recipe.seed, recipe.particle + 1)
+    t = min(recipe.at, schedule.T)
+    return t, schedule.jump(noise.data(mixture_of(recipe.data))[0], t, noise.start())[recipe.particle]
+
+
+def step(recipe: Views) -> go.Figure:
+    """One step back from one particle: the exact law along its widest direction, and DDPM's single Gaussians."""
+    mixture, schedule = mixture_of(recipe.data), recipe.full_schedule
+    t, x = _particle(recipe)
+    law = exact_reverse(mixture, x, schedule, t)
+    axis, marginal = principal_marginal(law)
+    reach = 5 * marginal.covariance[0, 0].sqrt().clamp(min=1e-3)
+    s = marginal.mean + torch.linspace(-1, 1, 401, dtype=torch.float64)[:, None] * reach
+    gaussians, misfit = {}, {}
+    for variance in ("beta", "beta_tilde"):
+        mean, width = gaussian_reverse(MixtureDenoiser(mixture), x[None], schedule, t, variance)
+        if width > 0:
+            gaussians[variance] = torch.distributions.Normal(mean[0] @ axis, width**0.5).log_prob(s[:, 0]).exp()
+            generator = torch.Generator().manual_seed(0)
+            misfit[variance] = gaussian_misfit(law, mean[0], width, n=4000, generator=generator).value
+    return figures.reverse_law(s[:, 0], marginal.log_prob(s).exp(), gaussians, t, humps(law), misfit)
+
+
+def likelihood(recipe: Views) -> go.Figure:
+    """log p(x0) by the flow of this denoiser against the exact density, a dot for each of some data points."""
+    mixture = mixture_of(recipe.data)
+    x0 = ParticleNoise(recipe.seed, 200).data(mixture)[0]
+    by_flow = flow_log_prob(denoiser_of(recipe.denoiser, recipe.data), x0.float()).log_prob
+    return figures.likelihoods(mixture.log_prob(x0), by_flow)
+
+
+def tweedie(recipe: Views) -> go.Figure:
+    """Where one x_t may have come from: draws of x0 given x_t, their mean, and what the denoiser says."""
+    mixture, schedule = mixture_of(recipe.data), recipe.full_schedule
+    t, x = _particle(recipe)
+    alpha, sigma = schedule.alpha[t].item(), schedule.sigma[t].item()
+    jump = Schedule(torch.tensor([1.0, alpha], dtype=torch.float64), torch.tensor([0.0, sigma], dtype=torch.float64))
+    origins = exact_reverse(mixture, x, jump, 1)
+    draws = origins.sample(60, generator=torch.Generator().manual_seed(recipe.seed))
+    said = denoiser_of(recipe.denoiser, recipe.data)(x[None].float(), alpha, sigma).x0[0]
+    return figures.origins(x, draws, mixture.denoise(x[None], alpha, sigma)[0], said, t)
+
+
+UNEQUAL = GaussianMixture([0.8, 0.2], [[-2.0, 0.0], [2.0, 0.0]], 0.04)  # two far modes
+
+
+def modes(recipe: Views) -> go.Figure:
+    """The share of the larger of two far modes, over Langevin moves at one noise level and down a ladder of levels."""
+    noise, exact = ParticleNoise(recipe.seed, 500), MixtureDenoiser(UNEQUAL)
+    ladder = SCHEDULES["karras"](10, sigma_min=0.05, sigma_max=8.0)
+    each, level = 60, (1.0, ladder.sigma[1].item())
+    walks = {
+        "at one level": langevin(exact, 3 * noise.start(), *level, steps=each * ladder.T, noise=noise),
+        "annealed": annealed(exact, ladder, ladder.scale[-1] * noise.start(), steps_per_level=each, noise=noise),
+    }
+    shares = {name: [(move.x[:, 0] < 0).double().mean().item() for move in walk] for name, walk in walks.items()}
+    return figures.mode_shares(shares, UNEQUAL.weights[0].item())
+
+
+PATH = SCHEDULES["cosine"](50)
+
+
+def marginals(recipe: Views) -> go.Figure:
+    """Distance of the particles to the noised data at every t: with no fresh noise, the chosen share of it, and all."""
+    mixture, n = mixture_of(recipe.data), 1000
+    denoiser, noise = denoiser_of(recipe.denoiser, recipe.data), ParticleNoise(recipe.seed, n)
+    other = ParticleNoise(recipe.seed + 1, n)
+    x0, eps = other.data(mixture)[0], other.start()
+    distance: dict[float, list[Measured]] = {}
+    for eta in sorted({0.0, recipe.churn, 1.0}):
+        steps = SAMPLERS["ddim"](denoiser, PATH, noise.start().float(), noise=noise, eta=eta)
+        distance[eta] = [
+            sliced_w2(step.x, PATH.jump(x0, step.t, eps), projections=24) for step in steps if step.t % 5 == 0
+        ]
+    return figures.marginal_distances(list(range(PATH.T, -1, -5)), distance)
+
+
+def coordinates(recipe: Views) -> go.Figure:
+    """One particle's way in three coordinates, and the straight line that it would go if its data point were known."""
+    denoiser = denoiser_of(recipe.denoiser, recipe.data)
+    noise = ParticleNoise(recipe.seed, recipe.particle + 1)
+    steps = list(SAMPLERS["ddim"](denoiser, PATH, noise.start(), noise=noise))
+    x = torch.stack([step.x[recipe.particle].double() for step in steps])  # [T + 1, 2], noise first
+    alpha, sigma = (c[[step.t for step in steps]][:, None] for c in (PATH.alpha, PATH.sigma))
+    keep = (sigma / alpha)[:, 0] < 20  # where alpha = 0 the exploding coordinates are infinite
+    return figures.three_coordinates(
+        x[keep], (x / alpha)[keep], (x / (alpha + sigma))[keep], noise.start()[recipe.particle]
+    )
+
+
+SIZES = (50, 500, 5000)
+
+
+def memory(recipe: Views) -> go.Figure:
+    """How many training points matter at each level, and where the network lies between their score and the law's."""
+    mixture, lam = mixture_of(recipe.data), torch.linspace(5.0, -3.0, 25, dtype=torch.float64)
+    levels = _levels(lam)
+    denoiser, truth = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture)
+    counts, position = {}, {}
+    for size in SIZES:
+        points = mixture.sample(size, generator=torch.Generator().manual_seed(recipe.seed))
+        empirical = EmpiricalDenoiser(points)
+        noise = ParticleNoise(recipe.seed, 128)
+        x0, eps = noise.data(empirical.mixture)[0], noise.start()
+        noisy = [(alpha * x0 + sigma * eps).float() for alpha, sigma in levels]
+        counts[size] = [
+            perplexity(empirical.mixture, x, *level).log().mean().exp().item()
+            for x, level in zip(noisy, levels, strict=True)
+        ]
+        position[size] = [
+            between(denoiser, empirical, truth, x, *level).position for x, level in zip(noisy, levels, strict=True)
+        ]
+    return figures.memorisation(lam.tolist(), counts, position)
+
+
+FIGURES: dict[str, Callable[[Views], go.Figure]] = {
+    made.__name__: made
+    for made in (errors, step, bound, coefficients, tweedie, modes, marginals, coordinates, likelihood, memory)
+}
+
+
+@lru_cache(maxsize=256)
+def figure(name: str, recipe: Views) -> str:
+    """A figure as JSON; the same recipe is drawn once."""
+    return FIGURES[name](recipe).to_json()

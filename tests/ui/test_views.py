@@ -1,0 +1,165 @@
+"""What the tab of the three views shows: fields as a stream, the rest as figures, as the mathematics says."""
+
+import json
+import struct
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import torch
+
+from ddpm_core import MixtureDenoiser
+from ddpm_core.fields import grid
+from ddpm_ui.i18n import STRINGS
+from ddpm_ui.recipe import Views, mixture_of
+from ddpm_ui.trajectories import JSON, VIEW, denoiser_of
+from ddpm_ui.views import FIELD, FIGURES, LAM, SIDE, VIEWS, fields
+
+MOONS = Views(data="two_moons", T=20, rescale=True, at=10)
+
+
+def trace(figure: go.Figure, name: str):
+    return next(trace for trace in figure.data if trace.name == name)
+
+
+def changed(**values) -> Views:
+    return Views(**{"data": "two_moons", "T": 20, "rescale": True, "at": 10} | values)
+
+
+@pytest.fixture(scope="module")
+def stream() -> tuple[dict, list[tuple[np.ndarray, np.ndarray]]]:
+    """The header, and for each level the vectors [2, 4, side^2, 2] and the density [side^2]."""
+    head, levels = {}, []
+    for part in fields(MOONS):
+        kind, length = struct.unpack_from("<II", part)
+        payload = part[8 : 8 + length]
+        if kind == JSON:
+            head |= json.loads(payload)
+            continue
+        assert kind == FIELD
+        assert struct.unpack_from("<i", payload)[0] == len(levels)
+        scale = np.frombuffer(payload, "<f4", 4, 4)
+        vectors = np.frombuffer(payload, "<i2", 16 * SIDE**2, 20).reshape(2, 4, SIDE**2, 2)
+        levels.append(
+            (vectors * scale[:, None, None] / 32767, np.frombuffer(payload, np.uint8, SIDE**2, 20 + 32 * SIDE**2))
+        )
+    return head, levels
+
+
+@pytest.mark.parametrize("level", [0, 9, 19])
+def test_the_fields_are_what_the_denoisers_say(stream, level):
+    head, levels = stream
+    assert head["done"]
+    assert len(levels) == len(LAM)
+    vectors, density = levels[level]
+    points, mixture = grid(VIEW, SIDE), mixture_of("two_moons")
+    alpha, sigma = head["alpha"][level], head["sigma"][level]
+    for row, denoiser in enumerate((denoiser_of("network", "two_moons"), MixtureDenoiser(mixture))):
+        said = denoiser(points.float(), alpha, sigma)
+        for column, view in enumerate(VIEWS):
+            field = getattr(said, view).double() - (points if view == "x0" else 0)
+            assert np.abs(vectors[row, column] - field.numpy()).max() < 1e-4 * field.abs().max()
+    p = mixture.noised(alpha, sigma).log_prob(points).exp()
+    assert np.abs(density / 255 - (p / p.max()).numpy()).max() < 0.5 / 255 + 1e-9
+
+
+def test_views_convert_with_no_more_than_rounding(stream):
+    assert 0 < stream[0]["residual"] < 1e-4
+
+
+def test_which_view_is_hard_depends_on_the_noise_level(stream):
+    """Near the data x0 is easy and eps hard; in noise it is the other way round."""
+    error = stream[0]["error"]
+    assert error["x0"][0] < error["eps"][0]
+    assert error["eps"][-1] < error["x0"][-1]
+    assert error["eps"] == pytest.approx(error["score"], rel=1e-4)  # one is the other over -sigma
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_says_what_it_shows_in_both_languages(name):
+    message = FIGURES[name](MOONS).layout.meta["alt"]
+    for words in STRINGS.values():
+        assert "{" not in words[message[0]].format(**message[1])
+
+
+def test_a_large_step_back_has_many_humps_and_a_small_one_has_one():
+    """Pushing beta up makes the way back ambiguous: why many small steps are needed."""
+
+    def humps(T: int, beta: float) -> list[int]:
+        recipes = [Views(data="eight_gaussians", T=T, beta_max=beta, at=T, particle=k) for k in range(8)]
+        return [FIGURES["step"](recipe).layout.meta["alt"][1]["humps"] for recipe in recipes]
+
+    assert set(humps(1000, 0.02)) == {1}
+    assert min(humps(2, 0.5)) > 1
+
+
+def test_the_bound_falls_towards_the_entropy_with_more_steps():
+    totals = []
+    for T in (10, 100):
+        said = FIGURES["bound"](changed(T=T, rescale=True, schedule="cosine", denoiser="exact")).layout.meta["alt"][1]
+        totals.append(float(said["beta"]))
+    assert totals[0] > totals[1] > float(said["entropy"]) - 0.05
+
+
+def test_the_mean_is_all_estimate_at_the_last_step():
+    figure = FIGURES["coefficients"](MOONS)
+    assert trace(figure, "x̂₀").y[0] == 1
+    assert trace(figure, "xₜ").y[0] == 0
+    assert trace(figure, "x̂₀").y[-1] < trace(figure, "xₜ").y[-1]
+
+
+def test_origins_spread_with_the_noise_and_the_exact_estimate_is_their_mean():
+    spreads = []
+    for at in (2, 18):
+        figure = FIGURES["tweedie"](changed(at=at, denoiser="exact"))
+        ends = np.array([trace(figure, "xₜ → x₀").x[1::3], trace(figure, "xₜ → x₀").y[1::3]])
+        spreads.append(ends.std(1).max())
+        assert float(figure.layout.meta["alt"][1]["off"]) < 1e-3
+        mean = np.array([trace(figure, "mean of x₀").x[0], trace(figure, "mean of x₀").y[0]])
+        assert np.abs(ends.mean(1) - mean).max() < 5 * ends.std(1).max() / ends.shape[1] ** 0.5 + 1e-9
+    assert spreads[0] < spreads[1]
+
+
+def test_only_annealing_finds_the_shares_of_far_modes():
+    said = FIGURES["modes"](MOONS).layout.meta["alt"][1]
+    truth = float(said["truth"])
+    assert abs(float(said["annealed"]) - truth) < 0.08 < abs(float(said["one"]) - truth)
+
+
+def test_fresh_noise_changes_paths_and_leaves_the_marginals():
+    """With the exact denoiser every share of fresh noise stays near the floor at every t."""
+    figure = FIGURES["marginals"](changed(denoiser="exact", churn=0.5))
+    floor = np.array(trace(figure, "floor").y)
+    for name in ("ODE", "η = 0.5", "SDE"):
+        assert (np.array(trace(figure, name).y) / floor).max() < 3
+
+
+def test_one_path_in_three_coordinates_ends_at_one_point():
+    figure = FIGURES["coordinates"](changed(particle=5))
+    preserving, flow, exploding = (trace(figure, name) for name in ("variance preserving", "flow", "exploding"))
+    for other in (flow, exploding):
+        assert (other.x[-1], other.y[-1]) == pytest.approx((preserving.x[-1], preserving.y[-1]), abs=1e-9)
+    length = np.hypot(np.diff(flow.x), np.diff(flow.y)).sum()
+    chord = np.hypot(flow.x[-1] - flow.x[0], flow.y[-1] - flow.y[0])
+    assert length > 1.0001 * chord  # only conditional paths are straight
+
+
+def test_the_flow_of_the_exact_denoiser_knows_the_density():
+    figure = FIGURES["likelihood"](Views(data="two_moons", denoiser="exact"))
+    dots = trace(figure, "by the flow")
+    assert np.abs(np.array(dots.y) - np.array(dots.x)).max() < 1e-2
+
+
+def test_fewer_points_matter_near_the_data_and_fewer_points_are_recited_earlier():
+    figure = FIGURES["memory"](MOONS)
+    counts = {name: np.array(trace(figure, f"n = {name}").y) for name in (50, 500, 5000)}
+    for size, count in counts.items():
+        assert count[0] < 0.1 * size
+        assert count[-1] == pytest.approx(size, rel=0.1)
+    assert counts[50][5] / 50 < 1
+    half = [int((count < size / 2).sum()) for size, count in counts.items()]
+    assert half == sorted(half)
+
+
+def test_torch_stays_out_of_the_header(stream):
+    assert not any(isinstance(value, torch.Tensor) for value in stream[0].values())
