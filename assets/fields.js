@@ -127,8 +127,9 @@ function draw() {
 
 async function load() {
   const next = props.value ? JSON.parse(props.value) : {};
-  if (!next.src || next.src === value.src) return;
+  const fresh = next.src && next.src !== value.src;
   value = next;
+  if (!fresh) return clock.wake();             // the same picture, perhaps under another address
   request?.abort();
   const {signal} = request = new AbortController();
   message.hidden = true;

@@ -12,6 +12,7 @@ out at both ends, so a few dozen steps of the classical fourth-order Runge-Kutta
 from __future__ import annotations
 
 import math
+import threading
 from typing import NamedTuple
 
 import torch
@@ -23,6 +24,8 @@ from .training import amplitudes
 # Half-log-SNR 6 (data of bandwidth 0.05 and more) .. -9 (noise), densest where standardised data take shape: on the
 # Swiss roll the error is 20 times smaller than with as many equal steps.
 LEVELS = 1.5 + torch.linspace(math.asinh(4.5), math.asinh(-10.5), 61, dtype=torch.float64).sinh()
+
+_FORWARD_MODE = threading.Lock()  # torch keeps its level of forward differentiation for all threads in one place
 
 
 class FlowLikelihood(NamedTuple):
@@ -37,7 +40,8 @@ def denoise_with_divergence(denoiser: Denoiser, x: Tensor, alpha: float, sigma: 
         return denoiser(x, alpha, sigma).x0, alpha / sigma**2 * x.shape[1] * variance
     n, D = x.shape
     copies, along_axes = x.repeat(D, 1), torch.eye(D).repeat_interleave(n, 0).to(x)  # [D n, D] each
-    x0, slope = torch.func.jvp(lambda y: denoiser(y, alpha, sigma).x0, (copies,), (along_axes,))[:2]
+    with _FORWARD_MODE:
+        x0, slope = torch.func.jvp(lambda y: denoiser(y, alpha, sigma).x0, (copies,), (along_axes,))[:2]
     return x0[:n], (slope * along_axes).sum(-1).view(D, n).sum(0)
 
 

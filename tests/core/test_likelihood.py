@@ -1,4 +1,5 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -132,3 +133,12 @@ def test_a_trained_network_knows_the_density_nearly_and_single_precision_is_enou
 def test_levels_must_fall_and_be_finite(lam):
     with pytest.raises(ValueError, match="finite half-log-SNRs that fall"):
         flow_log_prob(MixtureDenoiser(FULL), torch.zeros(1, 2), torch.tensor(lam))
+
+
+def test_threads_may_ask_at_once():
+    """The lab answers several people at a time; torch's forward mode alone would mix them up."""
+    denoiser, x = load_checkpoint("two_moons"), torch.tensor([[0.3, -0.2], [1.0, 0.5]])
+    alone = divergence(denoiser, x, 0.8, 0.6)
+    with ThreadPoolExecutor(4) as people:
+        together = list(people.map(lambda _: [divergence(denoiser, x, 0.8, 0.6) for _ in range(50)], range(4)))
+    assert all(torch.equal(answer, alone) for answers in together for answer in answers)

@@ -1,0 +1,125 @@
+"""The tab of the three views: four linked fields, and figures that follow their controls."""
+
+import pytest
+import torch
+
+from ddpm_core import load_checkpoint
+from ddpm_core.fields import grid
+from ddpm_ui.trajectories import VIEW
+from ddpm_ui.views import SIDE
+
+SMALL = "?tab=views&data=two_moons&T=20&rescale=1&at=10"
+
+
+@pytest.fixture
+def look(visit):
+    def begin(changes: str = "", **settings):
+        lab = visit(f"{SMALL}{changes}", stage="views", ready="s.ready && s.shown >= 0", **settings)
+        lab.page.wait_for_function(
+            "['step', 'memory', 'marginals'].every(n => lab.charts[`views-${n}`]?.gd.data?.length)"
+        )
+        return lab
+
+    return begin
+
+
+def alt(lab, chart: str) -> str:
+    return lab.page.locator(f"#views-{chart}-chart .lab-hidden").inner_text()
+
+
+def after(lab, chart: str, act) -> tuple[str, str]:
+    """What a chart says before and after something was done to it."""
+    before = alt(lab, chart)
+    act()
+    said = "([chart, before]) => document.querySelector(`#views-${chart}-chart .lab-hidden`).textContent !== before"
+    lab.page.wait_for_function(said, arg=[chart, before])
+    return before, alt(lab, chart)
+
+
+def pixels(lab) -> list[str]:
+    return lab.page.evaluate("Array.from(document.querySelectorAll('.lab-grid canvas'), c => c.toDataURL())")
+
+
+def test_one_slider_moves_eight_panels_and_asks_nobody(look):
+    lab = look("&t=2")
+    before, asked = pixels(lab), len(lab.requests)
+    assert len(set(before)) == 8
+    reach = []
+    for t in (2, 17):
+        lab.page.locator("#views-fields .lab-range").fill(str(t))
+        lab.until("views", f"s.shown === {t}")
+        reach.append(max(map(abs, lab.stage("views", f"s.field('exact', 'score', {t})"))))
+    assert all(a != b for a, b in zip(before, pixels(lab), strict=True))
+    assert reach[1] < reach[0]  # the score of a noisier law is gentler
+    assert len(lab.requests) == asked
+    assert "t=17" in lab.page.url
+    again = look(f"&{lab.page.url.partition('?')[2]}")
+    assert pixels(again) == pixels(lab)
+
+
+def test_the_panels_show_the_shipped_network(look):
+    lab = look("&t=9")
+    header = lab.stage("views", "({alpha: s.header.alpha[9], sigma: s.header.sigma[9]})")
+    said = load_checkpoint("two_moons")(grid(VIEW, SIDE).float(), header["alpha"], header["sigma"]).eps
+    shown = torch.tensor(lab.stage("views", "s.field('learned', 'eps', 9)")).view(-1, 2)
+    assert (shown - said).abs().max() < 1e-3 * said.abs().max()
+
+
+@pytest.mark.parametrize("touch", [False, True])
+def test_pointing_puts_the_numbers_into_the_formulas(look, touch):
+    lab = look("&t=9", has_touch=touch)
+    canvas = lab.page.locator(".lab-grid canvas").nth(1)
+    position = {"x": 60, "y": 45}
+    canvas.tap(position=position) if touch else canvas.hover(position=position)
+    lines = lab.page.locator("#views-fields .lab-point")
+    lines.get_by_text("ε̂ =").wait_for()
+    node = lab.stage("views", "s.node")
+    eps = lab.stage("views", "s.field('learned', 'eps', 9)")[2 * node : 2 * node + 2]
+    assert f"= ({', '.join(f'{c:.2f}'.replace('-', '−') for c in eps)})" in lines.inner_text()
+
+
+def test_figures_follow_their_controls(look):
+    lab = look()
+    for chart, act in {
+        "step": lambda: lab.number("views-at", 3),
+        "tweedie": lambda: lab.number("views-particle", 8),
+        "coefficients": lambda: lab.number("views-T", 12),
+        "bound": lambda: lab.number("views-beta_max", 0.01),
+        "likelihood": lambda: lab.choose("views-denoiser", "Exact"),
+        "memory": lambda: (lab.more("views"), lab.number("views-seed", 5)),
+    }.items():
+        before, now = after(lab, chart, act)
+        assert before != now
+    traces = "lab.charts['views-marginals'].gd.data.map(trace => trace.name)"
+    lab.number("views-churn", 0.25)
+    lab.page.wait_for_function(f"{traces}.includes('η = 0.25')")
+    lab.page.wait_for_url("**churn=0.25**")
+
+
+def test_an_unknown_network_is_named(look):
+    lab = look()
+    response = lab.page.request.get(f"{lab.address}/lab/fields?denoiser=run.{'0' * 16}")
+    assert response.status == 400
+    response = lab.page.request.get(f"{lab.address}/lab/figure/step?at=0")
+    assert response.status == 400
+    assert "at must be a whole number" in response.text()
+
+
+def test_panels_stack_on_a_phone(look):
+    lab = look(viewport={"width": 390, "height": 844})
+    assert lab.page.evaluate("document.documentElement.scrollWidth") <= 390
+    boxes = [lab.page.locator(".lab-grid figure").nth(k).bounding_box() for k in range(8)]
+    assert len({round(box["x"]) for box in boxes}) == 2  # learned, exact
+    assert len({round(box["y"]) for box in boxes}) == 4
+
+
+def test_every_panel_and_chart_has_a_text_alternative(look):
+    lab = look(locale="zh-CN")
+    labels = lab.page.evaluate(
+        "Array.from(document.querySelectorAll('.lab-grid canvas'), c => c.getAttribute('aria-label'))"
+    )
+    assert len(set(labels)) == 8
+    assert all("λ" in label for label in labels)
+    for chart in ("errors", "step", "bound", "coefficients", "tweedie", "modes", "marginals", "coordinates", "memory"):
+        lab.page.wait_for_function(f"document.querySelector('#views-{chart}-chart .lab-hidden').textContent")
+        assert any("一" <= letter <= "鿿" for letter in alt(lab, chart))
