@@ -1,7 +1,7 @@
 // js_on_load body of Chart: one kept div and Plotly.react, so that zoom survives; with a clock, a cursor at t.
 const {css, visible} = lab, id = props.name, clock = props.clock ? lab.clock(props.clock) : null;
-element.innerHTML = `<div class="lab-chart" role="img" style="height: ${props.height}px"></div><p class="lab-hidden"></p>`;
-const [gd, alt] = element.children, cursor = document.createElement("div");
+element.innerHTML = `<p class="lab-caption" hidden></p><div class="lab-chart" role="img" style="height: ${props.height}px"></div><p class="lab-hidden"></p>`;
+const [caption, gd, alt] = element.children, cursor = document.createElement("div");
 cursor.className = "lab-cursor";
 cursor.hidden = true;
 
@@ -17,7 +17,17 @@ function translate({data, layout}) {
 
 // The colours that mean something follow the theme.
 const MEANINGS = new RegExp(Object.keys(lab.colours).join("|"), "g");
-let figure = EMPTY, request = null;
+let figure = EMPTY, request = null, near = false, wanted = false;
+
+// A figure that the server has to compute is asked for when somebody is about to see it.
+const refresh = () => {
+  wanted = !near && /^{"src"/.test(props.value);
+  return wanted ? draw() : load();
+};
+new IntersectionObserver(entries => {
+  near = entries.at(-1).isIntersecting;
+  if (near && wanted) refresh();
+}, {rootMargin: "50% 0px"}).observe(element);
 
 async function load() {
   request?.abort();
@@ -43,6 +53,10 @@ async function draw() {
   await Plotly.react(gd, data, {margin: {l: 48, r: 12, t: layout.title ? 36 : 12, b: 40}, ...theme, ...(clock && {dragmode: false}),
     ...layout, ...themed, font: {...theme.font, ...layout.font}}, CONFIG);
   gd.append(cursor);
+  const {title, badges = []} = layout.meta ?? {};
+  caption.hidden = !title;
+  caption.replaceChildren(...badges.map(badge => Object.assign(document.createElement("span"),
+    {className: `lab-badge ${badge}`, textContent: lab.t(badge)})), title ? lab.t(title) : "");
   alt.textContent = layout.meta ? lab.t(...layout.meta.alt) : "";
   gd.setAttribute("aria-label", alt.textContent);
 }
@@ -67,7 +81,7 @@ function place() {
 
 const plotly = () => lab.plotly().catch(() => new Promise(done => setTimeout(done, 3000)).then(plotly));
 plotly().then(async () => {
-  await load();
+  await refresh();
   for (const event of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"]) gd.on(event, place);
   if (clock) {
     clock.subscribe(place, element);
@@ -86,5 +100,5 @@ plotly().then(async () => {
   lab.onTheme(draw, element);
   lab.charts[id] = {gd, clock, element, feed};
   new ResizeObserver(() => visible(element) && Plotly.Plots.resize(gd).then(place)).observe(gd);
-  watch("value", load);
+  watch("value", refresh);
 });

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import Browser, Page
 
 from benchmarks.row import Row
-from tests.real import DESKTOP, chromium, served
+from tests.real import DESKTOP, SETTLED, chromium, served
 
 N = 5_000
 SECONDS = 4
@@ -39,7 +39,6 @@ RATE = """async ([count, seconds, move]) => {
   for (let k = 0; performance.now() - start < 1000 * seconds; k++) { act(k); await frame(); }
   return (number() - first) / (performance.now() - start) * 1000;
 }"""
-SETTLED = "window.lab && ['film', 'curves'].every(name => lab.charts[`forward-${name}`]?.gd.data?.length)"
 PAINTED = "() => lab.stages.forward.painted"
 SCRUB = """(range => k => {
   range.value = Math.round(500 + 400 * Math.sin(k / 20));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -126,21 +127,24 @@ def view_errors(lam: Sequence[float], curves: Mapping[str, Sequence[float]]) -> 
 
 
 def bound_terms(bounds: Mapping[str, Bound], entropy: float) -> go.Figure:
-    """L_T, the sum of the terms between, L_0 and their total as bars, and what they bound."""
-    figure = go.Figure()
+    """Left, L_T, the sum of the terms between, L_0, the total and what it bounds; right, the terms between, over t."""
+    figure = make_subplots(1, 2, horizontal_spacing=0.16)
     colours = {"beta": COLOURS["learned"], "beta_tilde": COLOURS["data"]}
     for variance, b in bounds.items():
         values = [b.L_T, b.L.sum().item(), b.L_0, b.total]
-        error = [0.0, b.L_error.square().sum().sqrt().item(), b.L_0_error, b.total_error]
-        figure.add_bar(
-            x=["L_T", "Σ L_t", "L_0", "total"], y=values, error_y={"array": error}, name=variance,
-            marker={"color": colours[variance]},
-        )  # fmt: skip
-    figure.add_hline(y=entropy, line={"color": COLOURS["exact"], "width": 2})
-    figure.add_scatter(x=[None], y=[None], mode="lines", name="entropy", line={"color": COLOURS["exact"], "width": 2})
+        error = {"array": [0.0, b.L_error.square().sum().sqrt().item(), b.L_0_error, b.total_error]}
+        names, colour = ["L_T", "Σ L_t", "L_0", "total"], {"color": colours[variance]}
+        figure.add_bar(x=names, y=values, error_y=error, name=variance, marker=colour, row=1, col=1)
+        t = list(range(2, len(b.L) + 2))
+        figure.add_bar(x=t, y=b.L.tolist(), marker=colour, showlegend=False, row=1, col=2)
+    figure.add_hline(y=entropy, line={"color": COLOURS["exact"], "width": 2}, row=1, col=1)
+    line = {"color": COLOURS["exact"], "width": 2}
+    figure.add_scatter(x=[None], y=[None], mode="lines", name="entropy", line=line, row=1, col=1)
     totals = {variance: f"{b.total:.3f}" for variance, b in bounds.items()}
     said = {"beta": "–", "beta_tilde": "–", **totals, "entropy": f"{entropy:.3f}"}
-    return _finished(figure, "", "nats", Message("alt_bound", said), barmode="group")
+    finished = _finished(figure, "", "nats", Message("alt_bound", said), barmode="group", bargap=0.1)
+    finished.update_xaxes(title="t", row=1, col=2)
+    return finished.update_yaxes(type="log", exponentformat="power", dtick=1, title="", row=1, col=2)
 
 
 def posterior_weights(of_x0: Tensor, of_x: Tensor) -> go.Figure:
@@ -265,3 +269,25 @@ def three_coordinates(preserving: Tensor, exploding: Tensor, flow: Tensor, eps: 
     figure.add_scatter(x=x, y=y, mode="lines", name="conditional", line=line, row=1, col=1)
     apart = (preserving[-1] - flow[-1]).abs().max().item()
     return _finished(figure, "", "", Message("alt_coordinates", {"apart": f"{apart:.1e}"}))
+
+
+def forward_reasons(
+    preserved: Tensor, growing: Tensor, measured: Mapping[int, tuple[float, float]], entropy: Mapping[int, float]
+) -> go.Figure:
+    """Left, variance over t with and without the sqrt(1 - beta), lines exact and dots measured; right, the entropy."""
+    figure, t = make_subplots(1, 2, horizontal_spacing=0.14), list(range(len(preserved)))
+    for k, (name, exact, meaning) in enumerate(
+        (("√(1−β) x + √β z", preserved, "exact"), ("x + √β z", growing, "error"))
+    ):
+        line = {"color": COLOURS[meaning], "width": 2}
+        figure.add_scatter(x=t, y=exact.tolist(), mode="lines", name=name, line=line, row=1, col=1)
+        dots = [values[k] for values in measured.values()]
+        marker = {"color": COLOURS[meaning], "size": 6}
+        figure.add_scatter(x=list(measured), y=dots, mode="markers", showlegend=False, marker=marker, row=1, col=1)
+    line, limit = {"color": COLOURS["data"], "width": 2}, math.log(2 * math.pi * math.e)
+    figure.add_scatter(x=list(entropy), y=list(entropy.values()), name="entropy", line=line, row=1, col=2)
+    figure.add_hline(y=limit, line={"color": COLOURS["noise"], "dash": "dot"}, row=1, col=2)
+    said = {"grown": f"{growing[-1]:.2f}", "kept": f"{preserved[-1]:.2f}"}
+    said |= {"first": f"{entropy[0]:.2f}", "last": f"{list(entropy.values())[-1]:.2f}", "limit": f"{limit:.2f}"}
+    finished = _finished(figure, "t", "variance", Message("alt_why", said))
+    return finished.update_yaxes(title="entropy, nats", row=1, col=2)

@@ -14,11 +14,12 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import plotly
+import plotly.graph_objects as go
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -248,20 +249,30 @@ async def film(request: Request) -> Response:
 
 
 @guarded
-async def curves(request: Request) -> Response:
-    recipe = Forward.of(request.query_params)
-    figure = await run_in_threadpool(lambda: figures.schedule_curves(recipe.full_schedule).to_json())
-    return Response(figure, media_type="application/json", headers=FRESH)
-
-
-@guarded
 async def figure(request: Request) -> Response:
     name = request.path_params["name"]
-    if name not in views.FIGURES:
+    if name not in FIGURES:
         return not_found()
-    recipe = Views.of(request.query_params)
-    content = await run_in_threadpool(views.figure, name, recipe)
-    return Response(content, media_type="application/json", headers=FRESH)
+    recipe = FIGURES[name][0].of(request.query_params)
+    if isinstance(recipe, Views):
+        denoiser_of(recipe.denoiser, recipe.data)
+
+    def drawn() -> Generator[bytes, None, None]:
+        yield FIGURES[name][1](recipe).to_json().encode()
+
+    drawing = broadcast((f"figure/{name}", recipe.query), drawn, computing)
+    async for _ in drawing.read():  # its place in the queue, if any
+        pass
+    if drawing.stale:
+        return JSONResponse({"error": str(FAILED), "message": FAILED}, 500)
+    return Response(b"".join(drawing.chunks), media_type="application/json", headers=FRESH)
+
+
+FIGURES: dict[str, tuple[type[Recipe], Callable[..., go.Figure]]] = {
+    **{name: (Views, partial(views.figure, name)) for name in views.FIGURES},
+    "curves": (Forward, lambda recipe: figures.schedule_curves(recipe.full_schedule)),
+    "why": (Forward, views.why),
+}
 
 
 PLOTLY_VERSION = plotly.offline.get_plotlyjs_version()
@@ -280,7 +291,6 @@ async def plotly_js(request: Request) -> Response:
 ROUTES = [
     Route(f"/lab/plotly-{PLOTLY_VERSION}.min.js", plotly_js),
     Route("/lab/film/{tab:str}", film),
-    Route("/lab/curves", curves),
     Route("/lab/figure/{name:str}", figure),
     Route("/lab/train", lesson),
     Route("/lab/checkpoint/{run:str}", checkpoint),

@@ -37,7 +37,7 @@ from ddpm_core.reverse_step import (
 )
 from ddpm_core.training import amplitudes
 from ddpm_ui import figures
-from ddpm_ui.recipe import Views, mixture_of
+from ddpm_ui.recipe import Forward, Views, mixture_of
 from ddpm_ui.trajectories import VIEW, chunk, denoiser_of, json_chunk, title
 
 FIELD = 6
@@ -252,13 +252,48 @@ def memory(recipe: Views) -> go.Figure:
     return figures.memorisation(lam.tolist(), counts, position)
 
 
-FIGURES: dict[str, Callable[[Views], go.Figure]] = {
-    made.__name__: made
-    for made in (errors, step, bound, coefficients, tweedie, modes, marginals, coordinates, likelihood, memory)
+def why(recipe: Forward) -> go.Figure:
+    """Why this forward process: variance with and without the sqrt(1 - beta), measured and exact; and the entropy."""
+    mixture, schedule, noise = mixture_of(recipe.data), recipe.full_schedule, ParticleNoise(recipe.seed, 1000)
+    betas, x0 = schedule.betas, noise.data(mixture)[0]
+    shrinking, growing, keep = x0, x0, {round(k * schedule.T / 24) for k in range(25)}
+    measured: dict[int, tuple[float, float]] = {}
+    for t in range(schedule.T + 1):
+        if t > 0:
+            z, beta = noise(t), betas[t - 1]
+            shrinking, growing = schedule.step(shrinking, t, z), growing + beta.sqrt() * z
+        if t in keep:
+            here = (shrinking / schedule.scale[t], growing)
+            measured[t] = tuple(cloud.var(0).mean().item() for cloud in here)  # type: ignore[assignment]
+    start = mixture.covariance.diagonal().mean()
+    total = torch.cat([torch.zeros(1, dtype=torch.float64), betas.cumsum(0)])
+    preserved = schedule.alpha_bar * start + 1 - schedule.alpha_bar
+    entropy = {}
+    for t in measured:
+        level = (schedule.alpha[t] / schedule.scale[t]).item(), (schedule.sigma[t] / schedule.scale[t]).item()
+        entropy[t] = mixture.noised(*level).entropy(2000, generator=torch.Generator().manual_seed(0))
+    return figures.forward_reasons(preserved, start + total, measured, entropy)
+
+
+# What each shows, and whether a network, the exact denoiser, or both have made it.
+FIGURES: dict[str, tuple[Callable[..., go.Figure], tuple[str, ...]]] = {
+    "errors": (errors, ("learned",)),
+    "step": (step, ("exact",)),
+    "bound": (bound, ("learned",)),
+    "coefficients": (coefficients, ("exact",)),
+    "tweedie": (tweedie, ("exact", "learned")),
+    "modes": (modes, ("exact",)),
+    "marginals": (marginals, ("learned",)),
+    "coordinates": (coordinates, ("learned",)),
+    "likelihood": (likelihood, ("learned",)),
+    "memory": (memory, ("exact", "learned")),
 }
 
 
-@lru_cache(maxsize=256)
-def figure(name: str, recipe: Views) -> str:
-    """A figure as JSON; the same recipe is drawn once."""
-    return FIGURES[name](recipe).to_json()
+def figure(name: str, recipe: Views) -> go.Figure:
+    """One of FIGURES, with what its caption says in its meta: `title`, a key of the words on the page, and `badges`."""
+    draw, badges = FIGURES[name]
+    made = draw(recipe)
+    if recipe.denoiser == "exact":
+        badges = ("exact",)
+    return made.update_layout(meta=made.layout.meta | {"title": f"chart_{name}", "badges": badges})

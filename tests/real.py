@@ -19,6 +19,8 @@ ROOT = Path(__file__).parent.parent
 DESKTOP: ViewportSize = {"width": 1366, "height": 768}
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync"""
+# Forward shows all that it shows without scrolling.
+SETTLED = "window.lab && ['film', 'curves'].every(name => lab.charts[`forward-${name}`]?.gd.data?.length)"
 STARTING = 120  # seconds that an app may take
 
 

@@ -31,8 +31,9 @@ def show(recipe: Forward, view: Mapping[str, str]) -> list:
         stage_value("forward", recipe, view, play=True if "opening" in view else None),
         gr.update(visible=recipe.chain),
         stage_value("chain", recipe, view) if recipe.chain else "",
-        json.dumps({"src": source("curves", recipe)}),
+        json.dumps({"src": source("figure/curves", recipe)}),
         json.dumps({"src": source("film/forward", recipe)}),
+        json.dumps({"src": source("figure/why", recipe)}),
     ]
 
 
@@ -47,6 +48,9 @@ def build() -> Exhibit:
                     chain_stage = Stage(name="chain", clock="forward", bar=False)
             film = Chart(name="forward-film", height=190, elem_classes="lab-film")
             curves = Chart(name="forward-curves", clock="forward", height=340)
+            gr.Markdown(i18n("section_why"))
+            why = Chart(name="forward-why", height=300)
+            gr.Markdown(i18n("why_gaussian"))
         with gr.Column(elem_classes="lab-controls"):
             controls = {
                 name: control(Forward, name) for name in ("data", "schedule", "T", "beta_min", "beta_max", "rescale")
@@ -54,7 +58,7 @@ def build() -> Exhibit:
             with gr.Accordion(i18n("more"), open=False, elem_id="forward-more"):
                 controls |= {name: control(Forward, name) for name in ("chain", "n", "seed", "film")}
     ordered = [controls[f.name] for f in dataclasses.fields(Forward)]
-    exhibit = Exhibit("forward", ordered, message, [fix, stage, beside, chain_stage, curves, film], show)
+    exhibit = Exhibit("forward", ordered, message, [fix, stage, beside, chain_stage, curves, film, why], show)
     exhibit.listen()
 
     fix.click(partial(exhibit.replace, fixed), ordered, exhibit.everything, **QUIET)

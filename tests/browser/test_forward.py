@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from tests.real import SETTLED
+
 
 def test_it_opens_already_moving(visit):
     lab = visit()
@@ -14,7 +16,7 @@ def test_it_opens_already_moving(visit):
 def test_scrubbing_and_playing_ask_the_server_nothing(visit):
     lab = visit("?t=500")
     lab.until("forward", "s.idle")
-    lab.page.wait_for_load_state("networkidle")
+    lab.page.wait_for_function(SETTLED)
     asked, painted = len(lab.requests), lab.stage("forward", "s.painted")
     slider = lab.page.locator("#forward-stage .lab-range")
     box = slider.bounding_box()

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from ddpm_ui.i18n import STRINGS
+from tests.real import SETTLED
 
 LINKS = {
     "forward": "?tab=forward&data=checkerboard&schedule=cosine&T=120&seed=3&n=700&t=40",
@@ -192,9 +193,7 @@ def test_picture_time_bar_and_controls_fit_a_small_laptop(visit, tab):
 def test_every_picture_has_a_text_alternative(visit):
     lab = visit("?t=100")
     lab.until("forward", "s.idle")
-    lab.page.wait_for_function(
-        "lab.charts['forward-curves']?.gd.data?.length && lab.charts['forward-film']?.gd.data?.length"
-    )
+    lab.page.wait_for_function(SETTLED)
     labels = lab.page.evaluate(
         "[...document.querySelectorAll('[role=img]')].map(node => node.getAttribute('aria-label'))"
     )

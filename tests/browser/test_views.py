@@ -6,7 +6,7 @@ import torch
 from ddpm_core import load_checkpoint
 from ddpm_core.fields import grid
 from ddpm_ui.trajectories import VIEW
-from ddpm_ui.views import SIDE
+from ddpm_ui.views import FIGURES, SIDE
 
 SMALL = "?tab=views&data=two_moons&T=20&rescale=1&at=10"
 
@@ -14,11 +14,7 @@ SMALL = "?tab=views&data=two_moons&T=20&rescale=1&at=10"
 @pytest.fixture
 def look(visit):
     def begin(changes: str = "", **settings):
-        lab = visit(f"{SMALL}{changes}", stage="views", ready="s.ready && s.shown >= 0", **settings)
-        lab.page.wait_for_function(
-            "['step', 'memory', 'marginals'].every(n => lab.charts[`views-${n}`]?.gd.data?.length)"
-        )
-        return lab
+        return visit(f"{SMALL}{changes}", stage="views", ready="s.ready && s.shown >= 0", **settings)
 
     return begin
 
@@ -29,8 +25,12 @@ def alt(lab, chart: str) -> str:
 
 def after(lab, chart: str, act) -> tuple[str, str]:
     """What a chart says before and after something was done to it."""
+    element = lab.page.locator(f"#views-{chart}-chart")
+    element.scroll_into_view_if_needed()  # what nobody is about to see is not asked for
+    lab.page.wait_for_function("chart => lab.charts[`views-${chart}`]?.gd.data?.length", arg=chart)
     before = alt(lab, chart)
     act()
+    element.scroll_into_view_if_needed()
     said = "([chart, before]) => document.querySelector(`#views-${chart}-chart .lab-hidden`).textContent !== before"
     lab.page.wait_for_function(said, arg=[chart, before])
     return before, alt(lab, chart)
@@ -90,6 +90,7 @@ def test_figures_follow_their_controls(look):
     }.items():
         before, now = after(lab, chart, act)
         assert before != now
+    lab.page.locator("#views-marginals-chart").scroll_into_view_if_needed()
     traces = "lab.charts['views-marginals'].gd.data.map(trace => trace.name)"
     lab.number("views-churn", 0.25)
     lab.page.wait_for_function(f"{traces}.includes('η = 0.25')")
@@ -120,6 +121,7 @@ def test_every_panel_and_chart_has_a_text_alternative(look):
     )
     assert len(set(labels)) == 8
     assert all("λ" in label for label in labels)
-    for chart in ("errors", "step", "bound", "coefficients", "tweedie", "modes", "marginals", "coordinates", "memory"):
+    for chart in FIGURES:
+        lab.page.locator(f"#views-{chart}-chart").scroll_into_view_if_needed()
         lab.page.wait_for_function(f"document.querySelector('#views-{chart}-chart .lab-hidden').textContent")
         assert any("一" <= letter <= "鿿" for letter in alt(lab, chart))

@@ -11,9 +11,9 @@ import torch
 from ddpm_core import MixtureDenoiser
 from ddpm_core.fields import grid
 from ddpm_ui.i18n import STRINGS
-from ddpm_ui.recipe import Views, mixture_of
+from ddpm_ui.recipe import Forward, Views, mixture_of
 from ddpm_ui.trajectories import JSON, VIEW, denoiser_of
-from ddpm_ui.views import FIELD, FIGURES, LAM, SIDE, VIEWS, fields
+from ddpm_ui.views import FIELD, FIGURES, LAM, SIDE, VIEWS, fields, figure, why
 
 MOONS = Views(data="two_moons", T=20, rescale=True, at=10)
 
@@ -77,9 +77,14 @@ def test_which_view_is_hard_depends_on_the_noise_level(stream):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_says_what_it_shows_in_both_languages(name):
-    message = FIGURES[name](MOONS).layout.meta["alt"]
+    meta = figure(name, MOONS).layout.meta
+    (key, values), badges = meta["alt"], meta["badges"]
     for words in STRINGS.values():
-        assert "{" not in words[message[0]].format(**message[1])
+        assert "{" not in words[key].format(**values)
+        assert words[meta["title"]]
+    assert badges
+    assert set(badges) <= {"learned", "exact", "illustrative"}
+    assert list(figure(name, changed(denoiser="exact")).layout.meta["badges"]) == ["exact"]
 
 
 def test_a_large_step_back_has_many_humps_and_a_small_one_has_one():
@@ -87,7 +92,7 @@ def test_a_large_step_back_has_many_humps_and_a_small_one_has_one():
 
     def humps(T: int, beta: float) -> list[int]:
         recipes = [Views(data="eight_gaussians", T=T, beta_max=beta, at=T, particle=k) for k in range(8)]
-        return [FIGURES["step"](recipe).layout.meta["alt"][1]["humps"] for recipe in recipes]
+        return [figure("step", recipe).layout.meta["alt"][1]["humps"] for recipe in recipes]
 
     assert set(humps(1000, 0.02)) == {1}
     assert min(humps(2, 0.5)) > 1
@@ -96,47 +101,47 @@ def test_a_large_step_back_has_many_humps_and_a_small_one_has_one():
 def test_the_bound_falls_towards_the_entropy_with_more_steps():
     totals = []
     for T in (10, 100):
-        said = FIGURES["bound"](changed(T=T, rescale=True, schedule="cosine", denoiser="exact")).layout.meta["alt"][1]
+        said = figure("bound", changed(T=T, rescale=True, schedule="cosine", denoiser="exact")).layout.meta["alt"][1]
         totals.append(float(said["beta"]))
     assert totals[0] > totals[1] > float(said["entropy"]) - 0.05
 
 
 def test_the_mean_is_all_estimate_at_the_last_step():
-    figure = FIGURES["coefficients"](MOONS)
-    assert trace(figure, "x̂₀").y[0] == 1
-    assert trace(figure, "xₜ").y[0] == 0
-    assert trace(figure, "x̂₀").y[-1] < trace(figure, "xₜ").y[-1]
+    drawn = figure("coefficients", MOONS)
+    assert trace(drawn, "x̂₀").y[0] == 1
+    assert trace(drawn, "xₜ").y[0] == 0
+    assert trace(drawn, "x̂₀").y[-1] < trace(drawn, "xₜ").y[-1]
 
 
 def test_origins_spread_with_the_noise_and_the_exact_estimate_is_their_mean():
     spreads = []
     for at in (2, 18):
-        figure = FIGURES["tweedie"](changed(at=at, denoiser="exact"))
-        ends = np.array([trace(figure, "xₜ → x₀").x[1::3], trace(figure, "xₜ → x₀").y[1::3]])
+        drawn = figure("tweedie", changed(at=at, denoiser="exact"))
+        ends = np.array([trace(drawn, "xₜ → x₀").x[1::3], trace(drawn, "xₜ → x₀").y[1::3]])
         spreads.append(ends.std(1).max())
-        assert float(figure.layout.meta["alt"][1]["off"]) < 1e-3
-        mean = np.array([trace(figure, "mean of x₀").x[0], trace(figure, "mean of x₀").y[0]])
+        assert float(drawn.layout.meta["alt"][1]["off"]) < 1e-3
+        mean = np.array([trace(drawn, "mean of x₀").x[0], trace(drawn, "mean of x₀").y[0]])
         assert np.abs(ends.mean(1) - mean).max() < 5 * ends.std(1).max() / ends.shape[1] ** 0.5 + 1e-9
     assert spreads[0] < spreads[1]
 
 
 def test_only_annealing_finds_the_shares_of_far_modes():
-    said = FIGURES["modes"](MOONS).layout.meta["alt"][1]
+    said = figure("modes", MOONS).layout.meta["alt"][1]
     truth = float(said["truth"])
     assert abs(float(said["annealed"]) - truth) < 0.08 < abs(float(said["one"]) - truth)
 
 
 def test_fresh_noise_changes_paths_and_leaves_the_marginals():
     """With the exact denoiser every share of fresh noise stays near the floor at every t."""
-    figure = FIGURES["marginals"](changed(denoiser="exact", churn=0.5))
-    floor = np.array(trace(figure, "floor").y)
+    drawn = figure("marginals", changed(denoiser="exact", churn=0.5))
+    floor = np.array(trace(drawn, "floor").y)
     for name in ("ODE", "η = 0.5", "SDE"):
-        assert (np.array(trace(figure, name).y) / floor).max() < 3
+        assert (np.array(trace(drawn, name).y) / floor).max() < 3
 
 
 def test_one_path_in_three_coordinates_ends_at_one_point():
-    figure = FIGURES["coordinates"](changed(particle=5))
-    preserving, flow, exploding = (trace(figure, name) for name in ("variance preserving", "flow", "exploding"))
+    drawn = figure("coordinates", changed(particle=5))
+    preserving, flow, exploding = (trace(drawn, name) for name in ("variance preserving", "flow", "exploding"))
     for other in (flow, exploding):
         assert (other.x[-1], other.y[-1]) == pytest.approx((preserving.x[-1], preserving.y[-1]), abs=1e-9)
     length = np.hypot(np.diff(flow.x), np.diff(flow.y)).sum()
@@ -145,20 +150,33 @@ def test_one_path_in_three_coordinates_ends_at_one_point():
 
 
 def test_the_flow_of_the_exact_denoiser_knows_the_density():
-    figure = FIGURES["likelihood"](Views(data="two_moons", denoiser="exact"))
-    dots = trace(figure, "by the flow")
+    drawn = figure("likelihood", Views(data="two_moons", denoiser="exact"))
+    dots = trace(drawn, "by the flow")
     assert np.abs(np.array(dots.y) - np.array(dots.x)).max() < 1e-2
 
 
 def test_fewer_points_matter_near_the_data_and_fewer_points_are_recited_earlier():
-    figure = FIGURES["memory"](MOONS)
-    counts = {name: np.array(trace(figure, f"n = {name}").y) for name in (50, 500, 5000)}
+    drawn = figure("memory", MOONS)
+    counts = {name: np.array(trace(drawn, f"n = {name}").y) for name in (50, 500, 5000)}
     for size, count in counts.items():
         assert count[0] < 0.1 * size
         assert count[-1] == pytest.approx(size, rel=0.1)
     assert counts[50][5] / 50 < 1
     half = [int((count < size / 2).sum()) for size, count in counts.items()]
     assert half == sorted(half)
+
+
+@pytest.mark.parametrize("data", ["two_moons", "ink_drop"])
+def test_without_the_shrinking_the_variance_runs_away(data):
+    """What the particles do lies on the exact curves; the entropy ends where that of any other data does."""
+    figure = why(Forward(data=data, T=200, rescale=True))
+    keeping, kept, growing, grown, entropy = figure.data
+    for line, dots in ((keeping, kept), (growing, grown)):
+        exact = np.array(line.y)[list(dots.x)]
+        assert np.abs(np.array(dots.y) / exact - 1).max() < 5 * (2 / 1000) ** 0.5  # the variance of 1000 points
+    assert keeping.y[-1] == pytest.approx(1, abs=0.01)
+    assert growing.y[-1] > 5
+    assert entropy.y[0] < entropy.y[-1] == pytest.approx(np.log(2 * np.pi * np.e), abs=0.1)
 
 
 def test_torch_stays_out_of_the_header(stream):
