@@ -268,6 +268,7 @@ def three_coordinates(preserving: Tensor, exploding: Tensor, flow: Tensor, eps: 
     line = {"color": COLOURS["exact"], "dash": "dot", "width": 2}
     figure.add_scatter(x=x, y=y, mode="lines", name="conditional", line=line, row=1, col=1)
     apart = (preserving[-1] - flow[-1]).abs().max().item()
+    figure.update_yaxes(scaleanchor="x", row=1, col=1).update_yaxes(scaleanchor="x2", row=1, col=2)
     return _finished(figure, "", "", Message("alt_coordinates", {"apart": f"{apart:.1e}"}))
 
 

@@ -16,11 +16,11 @@ from ddpm_ui.tabs.exhibit import Exhibit, source, terminal_note
 from ddpm_ui.views import FIGURES
 
 HEIGHTS = {"errors": 240, "memory": 420}
-SECTIONS = {
-    "variational": ("step", "bound", "coefficients"),
-    "score": ("tweedie", "modes"),
-    "flow": ("marginals", "coordinates", "likelihood"),
-    "perfect": ("memory",),
+SECTIONS = {  # rows of figures
+    "variational": [("step", "coefficients"), ("bound",)],
+    "score": [("tweedie", "modes")],
+    "flow": [("marginals", "likelihood"), ("coordinates",)],
+    "perfect": [("memory",)],
 }
 
 
@@ -42,11 +42,12 @@ def build() -> Exhibit:
             message = Note(name="views", visible=False)
             fields = Fields(name="views", clock="views")
             chart("errors", clock="views")
-            for section, names in SECTIONS.items():
+            for section, rows in SECTIONS.items():
                 gr.Markdown(i18n(f"section_{section}"))
-                with gr.Row(elem_classes="lab-pair"):
-                    for name in names:
-                        chart(name, elem_classes="lab-half")
+                for names in rows:
+                    with gr.Row(elem_classes="lab-pair"):
+                        for name in names:
+                            chart(name, elem_classes="lab-half")
         with gr.Column(elem_classes="lab-controls"):
             few = ("data", "denoiser", "at", "particle", "churn", "T", "beta_max")
             controls = {name: control(Views, name) for name in few}
