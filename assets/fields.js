@@ -18,7 +18,7 @@ const $ = selector => element.querySelector(selector);
 const range = $(".lab-range"), grid = $(".lab-grid"), message = $(".lab-message"), point = $(".lab-point");
 const text = Object.fromEntries([...element.querySelectorAll("[data-number]")].map(node => [node.dataset.number, node]));
 
-let value = {}, header = null, levels = [], panels = [], request = null, node = -1, shown = -1;
+let value = {}, header = null, levels = [], panels = [], request = null, node = -1, shown = -1, painted = 0, resting = 0;
 
 // ---- one panel: a canvas, the colours behind it, the arrows on it
 
@@ -32,14 +32,21 @@ class Panel {
     grid.append(this.figure);
   }
 
+  // Sizes and colours are asked for when they may have changed: asking in each frame would force a layout in each frame.
+  measure() {
+    const {canvas} = this, learned = this.row === "learned";
+    this.ratio = devicePixelRatio || 1;
+    const width = Math.round(canvas.clientWidth * this.ratio), rgb = parseInt(css(learned ? "--lab-error" : "--lab-data").slice(1), 16);
+    if (width && canvas.width !== width) [canvas.width, canvas.height] = [width, width];
+    this.ctx = canvas.getContext("2d");
+    [this.width, this.ink, this.arrow] = [width, css("--lab-ink"), css(`--lab-${this.row}`)];
+    this.tint = (rgb & 255) << 16 | rgb & 0xff00 | rgb >> 16;
+  }
+
   draw(level) {
-    const {canvas, small, column} = this, {side} = header, ratio = devicePixelRatio || 1, width = Math.round(canvas.clientWidth * ratio);
+    const {ctx, ratio, width, small, column, tint} = this, {side} = header, cell = width / side, learned = this.row === "learned";
     if (!width) return;
-    if (canvas.width !== width) [canvas.width, canvas.height] = [width, width];
-    const ctx = canvas.getContext("2d"), cell = width / side, learned = this.row === "learned";
-    const heat = learned ? level.errors[column] : level.density, colour = css(learned ? "--lab-error" : "--lab-data");
-    const image = new ImageData(side, side), pixels = new Uint32Array(image.data.buffer), rgb = parseInt(colour.slice(1), 16);
-    const tint = (rgb & 255) << 16 | rgb & 0xff00 | rgb >> 16;
+    const heat = learned ? level.errors[column] : level.density, image = new ImageData(side, side), pixels = new Uint32Array(image.data.buffer);
     for (let i = 0; i < side; i++) for (let j = 0; j < side; j++)       // row 0 of a picture is at its top
       pixels[(side - 1 - i) * side + j] = (heat[i * side + j] << 24 | tint) >>> 0;
     small.getContext("2d").putImageData(image, 0, 0);
@@ -47,7 +54,7 @@ class Panel {
     ctx.imageSmoothingEnabled = false;
     ctx.drawImage(small, 0, 0, width, width);
     const field = level.fields[+!learned][column], longest = LONGEST * cell / 32767, head = .9 * cell;
-    ctx.strokeStyle = css(`--lab-${this.row}`);
+    ctx.strokeStyle = this.arrow;
     ctx.lineWidth = 1.2 * ratio;
     ctx.beginPath();
     for (let i = EVERY >> 1; i < side; i += EVERY) for (let j = EVERY >> 1; j < side; j += EVERY) {
@@ -63,7 +70,7 @@ class Panel {
     }
     ctx.stroke();
     if (node >= 0) {
-      ctx.strokeStyle = css("--lab-ink");
+      ctx.strokeStyle = this.ink;
       ctx.lineWidth = 2 * ratio;
       ctx.beginPath();
       ctx.arc((node % side + .5) * cell, width - (Math.floor(node / side) + .5) * cell, 6 * ratio, 0, 2 * Math.PI);
@@ -114,16 +121,25 @@ function draw() {
   range.value = t;
   if (!level) return;
   shown = t;
-  for (const panel of panels) {
-    panel.draw(level);
-    panel.canvas.setAttribute("aria-label", say("alt_field", {view: say(`view_${panel.view}`), row: say(panel.row),
-      lam: number(header.lam[t], 2), error: number(100 * header.error[panel.view][t], 1)}));
-  }
-  for (const name of ["lam", "alpha", "sigma"]) text[name].textContent = number(header[name][t], 3);
+  painted++;
+  if (!panels[0].width) measure();
+  for (const panel of panels) panel.draw(level);
+  resting ||= setTimeout(rest, 80);
+}
+
+// Texts change the layout, and nobody reads them faster than this.
+function rest() {
+  resting = 0;
+  for (const {canvas, view, row} of panels) canvas.setAttribute("aria-label", say("alt_field", {view: say(`view_${view}`),
+    row: say(row), lam: number(header.lam[shown], 2), error: number(100 * header.error[view][shown], 1)}));
+  for (const name of ["lam", "alpha", "sigma"]) text[name].textContent = number(header[name][shown], 3);
   text.residual.textContent = number(header.residual);
   readPoint();
-  if (!clock.playing && value.link && visible(element)) lab.address(value.link, {t});
+  if (!clock.playing && value.link && visible(element)) lab.address(value.link, {t: shown});
 }
+
+const measure = () => panels.forEach(panel => panel.measure());
+const afresh = () => { measure(); clock.wake(); };
 
 async function load() {
   const next = props.value ? JSON.parse(props.value) : {};
@@ -174,12 +190,13 @@ const seek = event => {
 };
 grid.addEventListener("pointermove", seek);
 grid.addEventListener("pointerdown", seek);
-new ResizeObserver(() => clock.wake()).observe(grid);
-lab.onTheme(() => clock.wake(), element);
+new ResizeObserver(afresh).observe(grid);
+lab.onTheme(afresh, element);
 lab.stages[id] = {
   clock, element,
   get header() { return header; },
   get shown() { return shown; },
+  get painted() { return painted; },
   get ready() { return header && levels.filter(Boolean).length === header.lam.length; },
   get node() { return node; },
   field: (row, view, t) => Array.from(levels[t].fields[ROWS.indexOf(row)][header.views.indexOf(view)], q => q / 32767 * levels[t].scale[header.views.indexOf(view)]),
