@@ -28,47 +28,46 @@ class Panel {
     this.figure = document.createElement("figure");
     this.figure.innerHTML = `<figcaption><span class="lab-badge ${row}">${say(row)}</span> ${say(`view_${view}`)} <var>${SYMBOLS[view]}</var></figcaption><canvas role="img"></canvas>`;
     this.canvas = this.figure.lastElementChild;
-    this.small = Object.assign(document.createElement("canvas"), {width: header.side, height: header.side});
     grid.append(this.figure);
   }
 
   // Sizes and colours are asked for when they may have changed: asking in each frame would force a layout in each frame.
   measure() {
-    const {canvas} = this, learned = this.row === "learned";
+    const {canvas} = this, width = Math.round(canvas.clientWidth * (devicePixelRatio || 1));
     this.ratio = devicePixelRatio || 1;
-    const width = Math.round(canvas.clientWidth * this.ratio), rgb = parseInt(css(learned ? "--lab-error" : "--lab-data").slice(1), 16);
     if (width && canvas.width !== width) [canvas.width, canvas.height] = [width, width];
+    this.width = width;
     this.ctx = canvas.getContext("2d");
-    [this.width, this.ink, this.arrow] = [width, css("--lab-ink"), css(`--lab-${this.row}`)];
-    this.tint = (rgb & 255) << 16 | rgb & 0xff00 | rgb >> 16;
+    this.image = width ? new ImageData(width, width) : null;
+    this.pixels = width ? new Uint32Array(this.image.data.buffer) : null;
+    this.ink = css("--lab-ink");
+    this.arrow = bgr(css(`--lab-${this.row}`));
+    const heat = bgr(css(this.row === "learned" ? "--lab-error" : "--lab-data")), paper = bgr(hex(css("--lab-paper")));
+    this.shades = Uint32Array.from({length: 256}, (_, a) => blend(paper, heat, a));
   }
 
+  // Pixels by hand: as paths, the arrows of eight panels would take three frames' time.
   draw(level) {
-    const {ctx, ratio, width, small, column, tint} = this, {side} = header, cell = width / side, learned = this.row === "learned";
+    const {ctx, ratio, width, column, pixels, shades} = this, {side} = header, cell = width / side, learned = this.row === "learned";
     if (!width) return;
-    const heat = learned ? level.errors[column] : level.density, image = new ImageData(side, side), pixels = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < side; i++) for (let j = 0; j < side; j++)       // row 0 of a picture is at its top
-      pixels[(side - 1 - i) * side + j] = (heat[i * side + j] << 24 | tint) >>> 0;
-    small.getContext("2d").putImageData(image, 0, 0);
-    ctx.clearRect(0, 0, width, width);
-    ctx.imageSmoothingEnabled = false;
-    ctx.drawImage(small, 0, 0, width, width);
+    const heat = learned ? level.errors[column] : level.density;
+    for (let y = 0, above = -1; y < width; y++) {                       // row 0 of a picture is at its top
+      const i = side - 1 - Math.floor(y / cell), start = y * width;
+      if (i === above) pixels.copyWithin(start, start - width, start);
+      else for (let j = 0; j < side; j++) pixels.fill(shades[heat[i * side + j]], start + Math.round(j * cell), start + Math.round((j + 1) * cell));
+      above = i;
+    }
     const field = level.fields[+!learned][column], longest = LONGEST * cell / 32767, head = .9 * cell;
-    ctx.strokeStyle = this.arrow;
-    ctx.lineWidth = 1.2 * ratio;
-    ctx.beginPath();
     for (let i = EVERY >> 1; i < side; i += EVERY) for (let j = EVERY >> 1; j < side; j += EVERY) {
       const k = i * side + j, x = (j + .5) * cell, y = width - (i + .5) * cell;
       const dx = field[2 * k] * longest, dy = -field[2 * k + 1] * longest, length = Math.hypot(dx, dy);
       if (length < ratio) continue;
-      const h = Math.min(head, length) / length / 2, [ex, ey] = [x + dx, y + dy];
-      ctx.moveTo(x, y);
-      ctx.lineTo(ex, ey);
-      ctx.moveTo(ex - h * (dx - .6 * dy), ey - h * (dy + .6 * dx));
-      ctx.lineTo(ex, ey);
-      ctx.lineTo(ex - h * (dx + .6 * dy), ey - h * (dy - .6 * dx));
+      const h = Math.min(head, length) / length / 2, ex = x + dx, ey = y + dy;
+      this.line(x, y, ex, ey);
+      this.line(ex - h * (dx - .6 * dy), ey - h * (dy + .6 * dx), ex, ey);
+      this.line(ex - h * (dx + .6 * dy), ey - h * (dy - .6 * dx), ex, ey);
     }
-    ctx.stroke();
+    ctx.putImageData(this.image, 0, 0);
     if (node >= 0) {
       ctx.strokeStyle = this.ink;
       ctx.lineWidth = 2 * ratio;
@@ -77,6 +76,36 @@ class Panel {
       ctx.stroke();
     }
   }
+
+  // Steps along the longer side; across it, each pixel is covered as far as the line reaches into it.
+  line(x0, y0, x1, y1) {
+    const {width, pixels, arrow, ratio} = this, dx = x1 - x0, dy = y1 - y0, steep = Math.abs(dy) > Math.abs(dx);
+    const n = Math.max(1, Math.ceil(Math.max(Math.abs(dx), Math.abs(dy)))), half = .5 * ratio + .5;
+    for (let k = 0; k <= n; k++) {
+      const x = x0 + dx * k / n, y = y0 + dy * k / n, along = Math.floor(steep ? y : x), across = steep ? x : y;
+      if (along < 0 || along >= width) continue;
+      for (let p = Math.floor(across - half + .5); p < across + half - .5; p++) {
+        const cover = Math.min(1, half - Math.abs(p + .5 - across));
+        if (cover <= 0 || p < 0 || p >= width) continue;
+        const at = steep ? along * width + p : p * width + along;
+        pixels[at] = blend(pixels[at], arrow, 255 * cover | 0);
+      }
+    }
+  }
+}
+
+// Colours as ImageData has them on a little-endian machine.
+const bgr = colour => { const rgb = parseInt(colour.slice(1), 16); return (rgb & 255) << 16 | rgb & 0xff00 | rgb >> 16; };
+function blend(under, over, a) {
+  const red = (under & 255) + (((over & 255) - (under & 255)) * a >> 8), green = (under >> 8 & 255) + (((over >> 8 & 255) - (under >> 8 & 255)) * a >> 8);
+  const blue = (under >> 16 & 255) + (((over >> 16 & 255) - (under >> 16 & 255)) * a >> 8);
+  return (0xff000000 | blue << 16 | green << 8 | red) >>> 0;
+}
+// Any CSS colour as "#rrggbb".
+function hex(colour) {
+  const ctx = document.createElement("canvas").getContext("2d");
+  ctx.fillStyle = colour;
+  return ctx.fillStyle;
 }
 
 // ---- a level: [learned, exact][view] -> int16 [side², 2]; errors and density as opacities

@@ -42,6 +42,8 @@ def pixels(lab) -> list[str]:
 
 def test_one_slider_moves_eight_panels_and_asks_nobody(look):
     lab = look("&t=2")
+    lab.page.wait_for_function("['errors', 'step'].every(name => lab.charts[`views-${name}`]?.gd.data?.length)")
+    lab.page.wait_for_load_state("networkidle")  # the figures that are in sight
     before, asked = pixels(lab), len(lab.requests)
     assert len(set(before)) == 8
     reach = []
@@ -52,7 +54,7 @@ def test_one_slider_moves_eight_panels_and_asks_nobody(look):
     assert all(a != b for a, b in zip(before, pixels(lab), strict=True))
     assert reach[1] < reach[0]  # the score of a noisier law is gentler
     assert len(lab.requests) == asked
-    assert "t=17" in lab.page.url
+    lab.page.wait_for_url("**t=17**")
     again = look(f"&{lab.page.url.partition('?')[2]}")
     assert pixels(again) == pixels(lab)
 
