@@ -194,6 +194,8 @@ def test_every_picture_has_a_text_alternative(visit):
     lab = visit("?t=100")
     lab.until("forward", "s.idle")
     lab.page.wait_for_function(SETTLED)
+    lab.page.locator("#forward-why-chart").scroll_into_view_if_needed()
+    lab.page.wait_for_function("lab.charts['forward-why'].gd.data?.length")
     labels = lab.page.evaluate(
         "[...document.querySelectorAll('[role=img]')].map(node => node.getAttribute('aria-label'))"
     )
