@@ -92,9 +92,9 @@ def test_figures_follow_their_controls(look):
     }.items():
         before, now = after(lab, chart, act)
         assert before != now
-    lab.page.locator("#views-marginals-chart").scroll_into_view_if_needed()
     traces = "lab.charts['views-marginals'].gd.data.map(trace => trace.name)"
     lab.number("views-churn", 0.25)
+    lab.page.locator("#views-marginals-chart").scroll_into_view_if_needed()
     lab.page.wait_for_function(f"{traces}.includes('η = 0.25')")
     lab.page.wait_for_url("**churn=0.25**")
 
@@ -118,6 +118,7 @@ def test_panels_stack_on_a_phone(look):
 
 def test_every_panel_and_chart_has_a_text_alternative(look):
     lab = look(locale="zh-CN")
+    lab.page.locator(".lab-grid canvas[aria-label]").nth(7).wait_for()
     labels = lab.page.evaluate(
         "Array.from(document.querySelectorAll('.lab-grid canvas'), c => c.getAttribute('aria-label'))"
     )

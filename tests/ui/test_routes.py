@@ -78,7 +78,7 @@ def test_leaving_ends_the_computation(server):
         ("forward?T=0", "T must be a whole number between 1 and 2000"),
         ("reverse?eta=2", "eta must be a number between 0.0 and 1.0"),
         ("film/reverse?n=nan", "n must be a whole number"),
-        ("curves?beta_min=0.1&beta_max=0.01", "beta_min must not exceed beta_max"),
+        ("figure/curves?beta_min=0.1&beta_max=0.01", "beta_min must not exceed beta_max"),
         ("chain?data=../../etc/passwd", "data must be one of"),
     ],
 )
