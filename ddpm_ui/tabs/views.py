@@ -16,7 +16,7 @@ from ddpm_ui.tabs.exhibit import Exhibit, source, terminal_note
 from ddpm_ui.views import FIGURES
 
 HEIGHTS = {"errors": 240, "memory": 420}
-SECTIONS = {  # rows of figures
+SECTIONS: dict[str, list[tuple[str, ...]]] = {  # rows of figures
     "variational": [("step", "coefficients"), ("bound",)],
     "score": [("tweedie", "modes")],
     "flow": [("marginals", "likelihood"), ("coordinates",)],
