@@ -1,6 +1,6 @@
 // js_on_load body of Fields: what one model says over the plane, in four views, learned above exact. Every noise level that
 // can be shown was computed; nothing is drawn in between.
-const {t: say, number, visible, css} = lab, id = props.name, clock = lab.clock(props.clock);
+const {t: say, number, visible, css, pixel} = lab, id = props.name, clock = lab.clock(props.clock);
 const ROWS = ["learned", "exact"], EVERY = 2, LONGEST = 2.4;   // an arrow for every second node, at most so many nodes long
 const SYMBOLS = {eps: "ε̂", x0: "x̂₀", score: "∇ log p", v: "v̂"};
 
@@ -41,8 +41,8 @@ class Panel {
     this.image = width ? new ImageData(width, width) : null;
     this.pixels = width ? new Uint32Array(this.image.data.buffer) : null;
     this.ink = css("--lab-ink");
-    this.arrow = bgr(css(`--lab-${this.row}`));
-    const heat = bgr(css(this.row === "learned" ? "--lab-error" : "--lab-data")), paper = bgr(hex(css("--lab-paper")));
+    this.arrow = pixel(css(`--lab-${this.row}`));
+    const heat = pixel(css(this.row === "learned" ? "--lab-error" : "--lab-data")), paper = pixel(hex(css("--lab-paper")));
     this.shades = Uint32Array.from({length: 256}, (_, a) => blend(paper, heat, a));
   }
 
@@ -94,8 +94,7 @@ class Panel {
   }
 }
 
-// Colours as ImageData has them on a little-endian machine.
-const bgr = colour => { const rgb = parseInt(colour.slice(1), 16); return (rgb & 255) << 16 | rgb & 0xff00 | rgb >> 16; };
+// Of two pixels, so much of the upper one.
 function blend(under, over, a) {
   const red = (under & 255) + (((over & 255) - (under & 255)) * a >> 8), green = (under >> 8 & 255) + (((over >> 8 & 255) - (under >> 8 & 255)) * a >> 8);
   const blue = (under >> 16 & 255) + (((over >> 16 & 255) - (under >> 16 & 255)) * a >> 8);
@@ -132,7 +131,7 @@ function readPoint() {
   const {side, view, views, alpha, sigma} = header, centre = k => view * ((2 * k + 1) / side - 1);
   const x = [centre(node % side), centre(Math.floor(node / side))], at = Object.fromEntries(views.map((name, v) => [name, v]));
   const [x0, eps, score, v] = ["x0", "eps", "score", "v"].map(name => vector(level, 0, at[name]));
-  if (at.x0 !== undefined) x0.forEach((_, i) => { x0[i] += x[i]; });     // drawn as the way from x to the estimate
+  x0.forEach((_, i) => { x0[i] += x[i]; });     // drawn as the way from x to the estimate
   const truth = views.map((name, v) => `${SYMBOLS[name]} ${pair(vector(level, 1, v).map((c, i) => name === "x0" ? c + x[i] : c))}`);
   const a = number(alpha[t]), s = number(sigma[t]);
   point.replaceChildren(...[

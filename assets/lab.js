@@ -15,6 +15,12 @@ window.lab = (() => {
     : x !== 0 && (Math.abs(x) < 10 ** -digits || Math.abs(x) >= 1e4) ? x.toExponential(1).replace(/-/g, "−")
     : x.toFixed(digits).replace("-", "−");
 
+  // "#rrggbb" as ImageData has it on a little-endian machine.
+  const pixel = (colour, alpha = 255) => {
+    const rgb = parseInt(colour.slice(1), 16);
+    return (alpha << 24 | (rgb & 255) << 16 | rgb & 0xff00 | rgb >> 16) >>> 0;
+  };
+
   // ---- server
 
   // Not known yet while <head> is read, hence a function behind a getter.
@@ -228,6 +234,6 @@ window.lab = (() => {
 
   return {
     get root() { return root(); }, palette: config.palette, colours: config.colours,
-    t, number, clamp, visible, plotly, opened, read, address, css, onTheme, axis, layout, clock, stages, charts,
+    t, number, clamp, pixel, visible, plotly, opened, read, address, css, onTheme, axis, layout, clock, stages, charts,
   };
 })();

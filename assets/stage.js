@@ -1,6 +1,6 @@
 // js_on_load body of Stage. Plotly draws axes, zoom and pan once; a canvas over the plot area paints the moving points; at
 // rest the step on show becomes real Plotly traces, so that hover, lasso, PNG and gd.data are true to what is seen.
-const {t: say, number, clamp, visible, css} = lab;
+const {t: say, number, clamp, visible, css, pixel} = lab;
 const TOUCH = matchMedia("(pointer: coarse)").matches;
 const {bar = true, shots = false} = props, id = props.name, clock = lab.clock(props.clock);
 const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .45, REST = 250, READ = 80, DEFAULT_LAYERS = "data", MARGIN = {l: 40, r: 8, t: 8, b: 28};
@@ -174,11 +174,6 @@ let view, radius = 0, stale = true, drawn = -1, painted = 0;   // drawn: the ste
 let moving = false, rested = true, zoomed = false, movedAt = 0, readAt = 0, restTimer = 0;
 const line = new Float32Array(2 * (TRAIL_POINTS + 2));
 const shows = layer => layers.has(layer) && run?.has(layer);
-
-const pixel = (colour, alpha = 255) => {      // "#rrggbb" as ImageData has it on a little-endian machine
-  const rgb = parseInt(colour.slice(1), 16);
-  return (alpha << 24 | (rgb & 255) << 16 | rgb & 0xff00 | rgb >> 16) >>> 0;
-};
 
 function paintColours() {
   const particles = alpha => Uint32Array.from(lab.palette, colour => pixel(colour, alpha));

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .denoisers import Denoiser, MixtureDenoiser
-from .training import amplitudes
+from .training import levels_at
 
 # Half-log-SNR 6 (data of bandwidth 0.05 and more) .. -9 (noise), densest where standardised data take shape: on the
 # Swiss roll the error is 20 times smaller than with as many equal steps.
@@ -70,7 +70,7 @@ def flow_log_prob(denoiser: Denoiser, x0: Tensor, lam: Tensor = LEVELS) -> FlowL
     if lam.ndim != 1 or not len(lam) or not lam.isfinite().all() or not (lam.diff() < 0).all():
         raise ValueError("lam must hold finite half-log-SNRs that fall from data to noise")
     D, half = x0.shape[1], (lam[:-1] + lam[1:]) / 2
-    ends, middles = ([tuple(level) for level in torch.stack(amplitudes(part), -1).tolist()] for part in (lam, half))
+    ends, middles = (levels_at(part) for part in (lam, half))
 
     def rates(state: Tensor, alpha: float, sigma: float) -> Tensor:
         """d (x, log of the volume) / dw; [n, D + 1]."""

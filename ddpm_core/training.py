@@ -64,6 +64,11 @@ def amplitudes(lam: Tensor) -> tuple[Tensor, Tensor]:
     return torch.sigmoid(2 * lam).sqrt(), torch.sigmoid(-2 * lam).sqrt()
 
 
+def levels_at(lam: Tensor) -> list[tuple[float, float]]:
+    """(alpha, sigma) of each of lam [L], as denoisers take them."""
+    return list(zip(*(part.tolist() for part in amplitudes(lam)), strict=True))
+
+
 GAMMA = 5.0  # of min-SNR
 
 
@@ -93,7 +98,7 @@ def loss_floor(data: GaussianMixture, config: TrainConfig, lam: Tensor, *, n: in
     generator, floors = torch.Generator().manual_seed(seed), []
     x0 = data.sample(n, generator=generator)
     eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
-    for alpha, sigma in zip(*(part.tolist() for part in amplitudes(lam.double())), strict=True):
+    for alpha, sigma in levels_at(lam.double()):
         variance = data.posterior_variance(alpha * x0 + sigma * eps, alpha, sigma).mean()
         floors.append(variance * {"x0": 1.0, "eps": (alpha / sigma) ** 2, "v": 1 / sigma**2}[config.target])
     return torch.stack(floors)

@@ -25,6 +25,16 @@ PALETTE = sample_colorscale("Plasma", np.linspace(0.15, 0.86, 256), colortype="r
 PALETTE = ["#" + "".join(f"{int(v):02x}" for v in colour[4:-1].split(",")) for colour in PALETTE]
 
 
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
+
+
+def _finished(figure: go.Figure, x: str, y: str, alt: Message, **layout) -> go.Figure:
+    margin = {"l": 56, "r": 12, "t": 36, "b": 40}
+    figure.update_xaxes(title=x).update_yaxes(title=y)
+    return figure.update_layout(legend=LEGEND, margin=margin, meta={"alt": alt}, **layout)
+
+
 def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None = None) -> go.Figure:
     """The cloud at chosen times, data left and noise right, one scatter each; at most the first `most` particles."""
     T, n = trajectory.header["T"], min(trajectory.header["n"], most or trajectory.header["n"])
@@ -64,8 +74,7 @@ def schedule_curves(schedule: Schedule) -> go.Figure:
     figure.update_yaxes(title="λ", row=2, col=1)
     ends = {"signal": f"{np.sqrt(alpha_bar[-1]):.3g}", "lam": f"{lam[-1]:.3g}"}
     alt = Message("alt_schedule", {"T": schedule.T, **ends})
-    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
-    return figure.update_layout(legend=legend, margin={"l": 48, "r": 12, "t": 36, "b": 40}, meta={"alt": alt})
+    return figure.update_layout(legend=LEGEND, margin={"l": 48, "r": 12, "t": 36, "b": 40}, meta={"alt": alt})
 
 
 def training_charts() -> dict[str, go.Figure]:
@@ -75,10 +84,7 @@ def training_charts() -> dict[str, go.Figure]:
         return go.Scatter(x=[], y=[], name=name, mode="lines", line=dict(color=COLOURS[meaning], dash=dash, width=2))
 
     def chart(x: str, y: str, *traces: go.Scatter, alt: str) -> go.Figure:
-        legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
-        figure = go.Figure(list(traces)).update_yaxes(title=y, type="log", exponentformat="power", dtick=1)
-        margin = {"l": 56, "r": 12, "t": 36, "b": 40}
-        return figure.update_xaxes(title=x).update_layout(legend=legend, margin=margin, meta={"alt": Message(alt, {})})
+        return _finished(go.Figure(list(traces)), x, y, Message(alt, {})).update_yaxes(LOG)
 
     return {
         "train-loss": chart(
@@ -102,14 +108,7 @@ def training_charts() -> dict[str, go.Figure]:
 
 # ---- three views ----------------------------------------------------------------------------------------------------
 
-LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
 NAMES = {"eps": "ε̂", "x0": "x̂₀", "score": "score", "v": "v̂"}
-
-
-def _finished(figure: go.Figure, x: str, y: str, alt: Message, **layout) -> go.Figure:
-    margin = {"l": 56, "r": 12, "t": 36, "b": 40}
-    figure.update_xaxes(title=x).update_yaxes(title=y)
-    return figure.update_layout(legend=LEGEND, margin=margin, meta={"alt": alt}, **layout)
 
 
 def view_errors(lam: Sequence[float], curves: Mapping[str, Sequence[float]]) -> go.Figure:
@@ -119,9 +118,7 @@ def view_errors(lam: Sequence[float], curves: Mapping[str, Sequence[float]]) -> 
         line = {"color": COLOURS["error"], "dash": dash, "width": 2}
         figure.add_scatter(x=list(range(len(lam))), y=curve, name=NAMES[view], mode="lines", line=line)
     ticks = list(range(0, len(lam), 3))
-    figure.update_xaxes(tickvals=ticks, ticktext=[f"{lam[k]:.1f}" for k in ticks]).update_yaxes(
-        type="log", exponentformat="power", dtick=1
-    )
+    figure.update_xaxes(tickvals=ticks, ticktext=[f"{lam[k]:.1f}" for k in ticks]).update_yaxes(LOG)
     worst = max(curves["v"])
     return _finished(figure, "λ", "relative error", Message("alt_view_errors", {"worst": f"{100 * worst:.1f}"}))
 
@@ -144,7 +141,7 @@ def bound_terms(bounds: Mapping[str, Bound], entropy: float) -> go.Figure:
     said = {"beta": "–", "beta_tilde": "–", **totals, "entropy": f"{entropy:.3f}"}
     finished = _finished(figure, "", "nats", Message("alt_bound", said), barmode="group", bargap=0.1)
     finished.update_xaxes(title="t", row=1, col=2)
-    return finished.update_yaxes(type="log", exponentformat="power", dtick=1, title="", row=1, col=2)
+    return finished.update_yaxes(LOG, title="", row=1, col=2)
 
 
 def posterior_weights(of_x0: Tensor, of_x: Tensor) -> go.Figure:
@@ -192,7 +189,7 @@ def memorisation(
         figure.add_scatter(x=lam, y=values, name=f"n = {size}", mode="lines", line=line, row=1, col=1)
         line = {"color": COLOURS["learned"], "dash": dash, "width": 2}
         figure.add_scatter(x=lam, y=position[size], showlegend=False, mode="lines", line=line, row=2, col=1)
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1, row=1, col=1).update_xaxes(range=[lam[0], lam[-1]])
+    figure.update_yaxes(LOG, row=1, col=1).update_xaxes(range=[lam[0], lam[-1]])
     few, many = min(counts), max(counts)
     said = {"few": few, "many": many, "one": f"{counts[few][0]:.1f}", "other": f"{counts[many][0]:.1f}"}
     finished = _finished(figure, "λ", "", Message("alt_memory", said))

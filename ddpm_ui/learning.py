@@ -31,7 +31,7 @@ from ddpm_core import (
     train,
 )
 from ddpm_core.networks import LAM_RANGE
-from ddpm_core.training import amplitudes, loss_floor, noise_levels
+from ddpm_core.training import levels_at, loss_floor, noise_levels
 from ddpm_ui import models
 from ddpm_ui.recipe import Train, mixture_of
 from ddpm_ui.trajectories import (
@@ -69,7 +69,7 @@ class Examination:
     def __init__(self, recipe: Train, data: GaussianMixture, mixture: GaussianMixture):
         generator, self.target = torch.Generator().manual_seed(0), recipe.target
         self.lam = torch.linspace(*LAM_RANGE, LEVELS)
-        self.levels = list(zip(*(part.tolist() for part in amplitudes(self.lam)), strict=True))
+        self.levels = levels_at(self.lam)
         self.floor = loss_floor(data, recipe.config, self.lam)  # [LEVELS]
         lam, weight = noise_levels(recipe.config, (torch.arange(200) + 0.5) / 200)  # where the training looks
         nearest = (lam[:, None] - self.lam).abs().argmin(1)

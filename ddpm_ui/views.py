@@ -35,7 +35,7 @@ from ddpm_core.reverse_step import (
     posterior_coefficients,
     principal_marginal,
 )
-from ddpm_core.training import amplitudes
+from ddpm_core.training import levels_at
 from ddpm_ui import figures
 from ddpm_ui.recipe import Forward, Views, mixture_of
 from ddpm_ui.trajectories import VIEW, chunk, denoiser_of, json_chunk, title
@@ -46,10 +46,6 @@ VIEWS = ("eps", "x0", "score", "v")
 LAM = torch.linspace(4.0, -3.0, 20, dtype=torch.float64)  # data left, noise right
 START = 10  # the level that is shown first
 POINTS = 512  # of the noised law, behind each number of a curve
-
-
-def _levels(lam: Tensor = LAM) -> list[tuple[float, float]]:
-    return list(zip(*(part.tolist() for part in amplitudes(lam)), strict=True))
 
 
 def _noised(recipe: Views, n: int, levels: list[tuple[float, float]]) -> list[Tensor]:
@@ -68,7 +64,7 @@ def _arrows(prediction: Prediction) -> Tensor:
 @lru_cache(maxsize=64)
 def _errors(recipe: Views) -> tuple[dict[str, list[float]], float]:
     """Relative error (root mean square) of each view at each level; and the largest residual of converting views."""
-    levels = _levels()
+    levels = levels_at(LAM)
     denoiser, exact = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture_of(recipe.data))
     error: dict[str, list[float]] = {view: [] for view in VIEWS}
     residual = 0.0
@@ -87,7 +83,7 @@ def fields(recipe: Views) -> Generator[bytes, None, None]:
     FIELD   int32 level; float32 [4] the largest coordinate; int16 [2, 4, side^2, 2] learned and exact, in units of
             that / 32767; uint8 [side^2] density of the noised data, in units of its largest / 255
     """
-    mixture, levels = mixture_of(recipe.data), _levels()
+    mixture, levels = mixture_of(recipe.data), levels_at(LAM)
     denoiser, exact = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture)
     error, residual = _errors(recipe)
     alpha, sigma = (list(part) for part in zip(*levels, strict=True))
@@ -233,7 +229,7 @@ SIZES = (50, 500, 5000)
 def memory(recipe: Views) -> go.Figure:
     """How many training points matter at each level, and where the network lies between their score and the law's."""
     mixture, lam = mixture_of(recipe.data), torch.linspace(5.0, -3.0, 25, dtype=torch.float64)
-    levels = _levels(lam)
+    levels = levels_at(lam)
     denoiser, truth = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture)
     counts, position = {}, {}
     for size in SIZES:
