@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, TimeoutError
 
 from tests.real import DESKTOP, chromium
 
@@ -12,6 +12,13 @@ from tests.real import DESKTOP, chromium
 def browser():
     with chromium() as browser:
         yield browser
+
+
+# What a person would see of a stage that does not do what a test expects.
+SEEN = """name => {
+  const s = window.lab?.stages[name];
+  return [location.search, s?.element.innerText, JSON.stringify(s?.header, (_, v) => v?.length > 9 ? "…" : v)].join("\\n");
+}"""
 
 
 class Lab:
@@ -40,7 +47,11 @@ class Lab:
 
     def until(self, name: str, condition: str, timeout: float = 60_000) -> None:
         script = f"name => {{ const s = window.lab?.stages[name]; return s && ({condition}); }}"
-        self.page.wait_for_function(script, arg=name, timeout=timeout)
+        try:
+            self.page.wait_for_function(script, arg=name, timeout=timeout)
+        except TimeoutError as error:
+            seen = self.page.evaluate(SEEN, name)
+            raise AssertionError(f"waited in vain for {condition}\n{seen}\n{self.requests[-5:]}") from error
 
     def finished(self, name: str = "reverse") -> None:
         """The stream has ended and the picture rests."""
