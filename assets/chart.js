@@ -17,17 +17,11 @@ function translate({data, layout}) {
 
 // The colours that mean something follow the theme.
 const MEANINGS = new RegExp(Object.keys(lab.colours).join("|"), "g");
-let figure = EMPTY, request = null, near = false, wanted = false;
+let figure = EMPTY, request = null;
 
 // A figure that the server has to compute is asked for when somebody is about to see it.
-const refresh = () => {
-  wanted = !near && /^{"src"/.test(props.value);
-  return wanted ? draw() : load();
-};
-new IntersectionObserver(entries => {
-  near = entries.at(-1).isIntersecting;
-  if (near && wanted) refresh();
-}, {rootMargin: "50% 0px"}).observe(element);
+const ask = lab.nearing(element, load);
+const refresh = () => /^{"src"/.test(props.value) ? ask() ?? draw() : load();
 
 async function load() {
   request?.abort();

@@ -1,24 +1,26 @@
-// js_on_load body of Fields: what one model says over the plane, in four views, learned above exact. Every noise level that
-// can be shown was computed; nothing is drawn in between.
-const {t: say, number, visible, css, pixel} = lab, id = props.name, clock = lab.clock(props.clock);
-const ROWS = ["learned", "exact"], EVERY = 2, LONGEST = 2.4;   // an arrow for every second node, at most so many nodes long
-const SYMBOLS = {eps: "ε̂", x0: "x̂₀", score: "∇ log p", v: "v̂"};
+// js_on_load body of Fields: arrows over the plane, a panel for each view, a row for each model. Every noise level that can be
+// shown was computed; nothing is drawn in between. With a bar it has a clock of its own, whose t is the level; without, it
+// shows the level nearest to the t of somebody else's.
+const {t: say, number, visible, css, pixel} = lab, {bar = true} = props, id = props.name, clock = lab.clock(props.clock);
+const EVERY = 2, LONGEST = 2.4;   // an arrow for every second node, at most so many nodes long
+const SYMBOLS = {eps: "ε̂", x0: "x̂₀", score: "∇ log p", v: "v̂", drift: "−½β x", diffusion: "−½β ∇ log p",
+  current: "−½β (x + ∇ log p)", unmixing: "½β x + β ∇ log p"};
 
 element.innerHTML = `<section class="lab-stage lab-fields">
   <div class="lab-message" role="alert" hidden></div>
   <div class="lab-grid"></div>
-  <div class="lab-bar"><span class="lab-end" data-end="data">${say("data")}</span>
+  <div class="lab-bar"${bar ? "" : " hidden"}><span class="lab-end" data-end="data">${say("data")}</span>
     <input class="lab-range" type="range" min="0" max="0" step="1" value="0" aria-label="${say("noise_level")}">
     <span class="lab-end" data-end="noise">${say("noise")}</span></div>
-  <div class="lab-readout"><span>λ <b data-number="lam"></b></span><span>α <b data-number="alpha"></b></span>
-    <span>σ <b data-number="sigma"></b></span><span>${say("residual")} <b data-number="residual"></b></span></div>
+  <div class="lab-readout"><span hidden>t <b data-number="t"></b></span><span>λ <b data-number="lam"></b></span><span>α <b data-number="alpha"></b></span>
+    <span>σ <b data-number="sigma"></b></span><span hidden>${say("residual")} <b data-number="residual"></b></span></div>
   <div class="lab-point" aria-live="polite"></div>
 </section>`;
 const $ = selector => element.querySelector(selector);
 const range = $(".lab-range"), grid = $(".lab-grid"), message = $(".lab-message"), point = $(".lab-point");
 const text = Object.fromEntries([...element.querySelectorAll("[data-number]")].map(node => [node.dataset.number, node]));
 
-let value = {}, header = null, levels = [], panels = [], request = null, node = -1, shown = -1, painted = 0, resting = 0;
+let value = {}, header = null, levels = [], panels = [], request = null, node = -1, shown = -1, stale = true, painted = 0, resting = 0;
 
 // ---- one panel: a canvas, the colours behind it, the arrows on it
 
@@ -57,7 +59,7 @@ class Panel {
       else for (let j = 0; j < side; j++) pixels.fill(shades[heat[i * side + j]], start + Math.round(j * cell), start + Math.round((j + 1) * cell));
       above = i;
     }
-    const field = level.fields[+!learned][column], longest = LONGEST * cell / 32767, head = .9 * cell;
+    const field = level.fields[header.rows.indexOf(this.row)][column], longest = LONGEST * cell / 32767, head = .9 * cell;
     for (let i = EVERY >> 1; i < side; i += EVERY) for (let j = EVERY >> 1; j < side; j += EVERY) {
       const k = i * side + j, x = (j + .5) * cell, y = width - (i + .5) * cell;
       const dx = field[2 * k] * longest, dy = -field[2 * k + 1] * longest, length = Math.hypot(dx, dy);
@@ -110,12 +112,12 @@ function hex(colour) {
 // ---- a level: [learned, exact][view] -> int16 [side², 2]; errors and density as opacities
 
 function take(buffer, offset, bytes) {
-  const {side, views} = header, n = side * side, [index] = new Int32Array(buffer, offset, 1), count = views.length;
+  const {side, rows, views} = header, n = side * side, [index] = new Int32Array(buffer, offset, 1), count = views.length;
   const scale = Float32Array.from(new Float32Array(buffer, offset + 4, count));
-  const all = new Int16Array(buffer.slice(offset + 4 + 4 * count, offset + 4 + 4 * count + 8 * count * n));
-  const fields = ROWS.map((_, r) => views.map((_, v) => all.subarray(2 * n * (r * count + v), 2 * n * (r * count + v + 1))));
+  const start = offset + 4 + 4 * count, all = new Int16Array(buffer.slice(start, start + 4 * rows.length * count * n));
+  const fields = rows.map((_, r) => views.map((_, v) => all.subarray(2 * n * (r * count + v), 2 * n * (r * count + v + 1))));
   const density = new Uint8Array(buffer.slice(offset + bytes - n, offset + bytes));
-  const errors = views.map((_, v) => Uint8Array.from({length: n}, (_, k) => {
+  const errors = rows.length > 1 && views.map((_, v) => Uint8Array.from({length: n}, (_, k) => {
     const [a, b] = [fields[0][v], fields[1][v]], error = Math.hypot(a[2 * k] - b[2 * k], a[2 * k + 1] - b[2 * k + 1]);
     return Math.min(255, 255 * error / (.5 * 32767));        // half of the largest vector is as dark as it gets
   }));
@@ -126,28 +128,37 @@ const vector = (level, row, v) => [0, 1].map(axis => level.fields[row][v][2 * no
 const pair = xs => `(${xs.map(x => number(x, 2)).join(", ")})`;
 
 function readPoint() {
-  const t = Math.round(clock.t), level = levels[t];
+  const t = here(), level = levels[t];
   if (node < 0 || !level) return void (point.textContent = header ? say("hover_field") : "");
   const {side, view, views, alpha, sigma} = header, centre = k => view * ((2 * k + 1) / side - 1);
   const x = [centre(node % side), centre(Math.floor(node / side))], at = Object.fromEntries(views.map((name, v) => [name, v]));
+  if (header.rows.length === 1) return tellPoint([`x = ${pair(x)}`, ...views.map((name, v) => `${SYMBOLS[name]} = ${vector(level, 0, v).map(c => c.toExponential(1)).join(", ")}`)]);
   const [x0, eps, score, v] = ["x0", "eps", "score", "v"].map(name => vector(level, 0, at[name]));
   x0.forEach((_, i) => { x0[i] += x[i]; });     // drawn as the way from x to the estimate
   const truth = views.map((name, v) => `${SYMBOLS[name]} ${pair(vector(level, 1, v).map((c, i) => name === "x0" ? c + x[i] : c))}`);
   const a = number(alpha[t]), s = number(sigma[t]);
-  point.replaceChildren(...[
+  tellPoint([
     `x = ${pair(x)} · x̂₀ = ${pair(x0)}`,
     `ε̂ = (x − α x̂₀) / σ = (${pair(x)} − ${a} · ${pair(x0)}) / ${s} = ${pair(eps)}`,
     `∇ log p = −ε̂ / σ = −${pair(eps)} / ${s} = ${pair(score)}`,
     `v̂ = α ε̂ − σ x̂₀ = ${a} · ${pair(eps)} − ${s} · ${pair(x0)} = ${pair(v)}`,
     `${say("exact")}: ${truth.join(" · ")}`,
-  ].map(line => Object.assign(document.createElement("div"), {textContent: line})));
+  ]);
+}
+const tellPoint = lines => point.replaceChildren(...lines.map(line => Object.assign(document.createElement("div"), {textContent: line})));
+
+// The level on show.
+function here() {
+  const {times} = header, t = Math.round(clock.t);
+  return times ? times.reduce((best, time, k) => Math.abs(time - t) < Math.abs(times[best] - t) ? k : best, 0) : t;
 }
 
 function draw() {
   if (!header) return;
-  const t = Math.round(clock.t), level = levels[t];
+  const t = here(), level = levels[t];
   range.value = t;
-  if (!level) return;
+  if (!level || (t === shown && !stale)) return;
+  stale = false;
   shown = t;
   painted++;
   if (!panels[0].width) measure();
@@ -158,22 +169,29 @@ function draw() {
 // Texts change the layout, and nobody reads them faster than this.
 function rest() {
   resting = 0;
-  for (const {canvas, view, row} of panels) canvas.setAttribute("aria-label", say("alt_field", {view: say(`view_${view}`),
-    row: say(row), lam: number(header.lam[shown], 2), error: number(100 * header.error[view][shown], 1)}));
-  for (const name of ["lam", "alpha", "sigma"]) text[name].textContent = number(header[name][shown], 3);
-  text.residual.textContent = number(header.residual);
+  const {error, residual, alpha: {[shown]: alpha}, sigma: {[shown]: sigma}} = header, lam = number(Math.log(alpha / sigma), 2);
+  for (const {canvas, view, row} of panels) canvas.setAttribute("aria-label", say(error ? "alt_field" : "alt_drift",
+    {view: say(`view_${view}`), row: say(row), lam, error: error && number(100 * error[view][shown], 1)}));
+  for (const [name, value] of Object.entries({t: String(header.times?.[shown]), lam, alpha: number(alpha), sigma: number(sigma), residual: number(residual)})) text[name].textContent = value;
+  text.residual.parentElement.hidden = residual === undefined;
+  text.t.parentElement.hidden = bar;
   readPoint();
   if (!clock.playing && value.link && visible(element)) lab.address(value.link, {t: shown});
 }
 
 const measure = () => panels.forEach(panel => panel.measure());
-const afresh = () => { measure(); clock.wake(); };
+const afresh = () => { measure(); again(); };
+const again = () => { stale = true; clock.wake(); };
 
-async function load() {
+function load() {
   const next = props.value ? JSON.parse(props.value) : {};
   const fresh = next.src && next.src !== value.src;
   value = next;
-  if (!fresh) return clock.wake();             // the same picture, perhaps under another address
+  if (fresh) ask();
+  else again();                                // the same picture, perhaps under another address
+}
+
+async function fetchFields() {
   request?.abort();
   const {signal} = request = new AbortController();
   message.hidden = true;
@@ -189,14 +207,15 @@ async function load() {
         const part = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, offset, bytes)));
         if (part.message) throw new TypeError(say(...part.message));
         if (!part.side) return void Object.assign(incoming ?? {}, part);
-        [header, levels, node] = [incoming = part, [], -1];
+        [header, levels, node, shown] = [incoming = part, [], -1, -1];
         grid.replaceChildren();
-        panels = ROWS.flatMap(row => part.views.map((view, column) => new Panel(row, view, column)));
-        range.max = part.lam.length - 1;
-        clock.begin(draw, {T: part.lam.length - 1, direction: "forward"}, {t: value.t ?? part.start, play: false});
+        grid.dataset.rows = part.rows.length;
+        panels = part.rows.flatMap(row => part.views.map((view, column) => new Panel(row, view, column)));
+        range.max = part.alpha.length - 1;
+        if (bar) clock.begin(draw, {T: part.alpha.length - 1, direction: "forward"}, {t: value.t ?? part.start, play: false});
       } else {
         take(buffer, offset, bytes);
-        clock.wake();
+        again();
       }
     });
   } catch (error) {
@@ -214,7 +233,7 @@ const seek = event => {
   const at = place(width - (event.clientY - top)) * side + place(event.clientX - left);
   if (at === node) return;
   node = at;
-  clock.wake();
+  again();
 };
 grid.addEventListener("pointermove", seek);
 grid.addEventListener("pointerdown", seek);
@@ -225,10 +244,11 @@ lab.stages[id] = {
   get header() { return header; },
   get shown() { return shown; },
   get painted() { return painted; },
-  get ready() { return header && levels.filter(Boolean).length === header.lam.length; },
+  get ready() { return header && levels.filter(Boolean).length === header.alpha.length; },
   get node() { return node; },
-  field: (row, view, t) => Array.from(levels[t].fields[ROWS.indexOf(row)][header.views.indexOf(view)], q => q / 32767 * levels[t].scale[header.views.indexOf(view)]),
+  field: (row, view, t) => Array.from(levels[t].fields[header.rows.indexOf(row)][header.views.indexOf(view)], q => q / 32767 * levels[t].scale[header.views.indexOf(view)]),
 };
 clock.subscribe(draw, element);
+const ask = lab.nearing(element, fetchFields);
 load();
 watch("value", load);

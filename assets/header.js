@@ -11,12 +11,16 @@ if (query.get("mode") === "projector") body.classList.add("projector");
 Object.keys(LOOKS).forEach(press);
 
 // A link to another tab does not load the page again: what is in this tab is still there when somebody comes back.
+const go = link => {
+  props.value = link;
+  trigger("submit");
+};
+document.addEventListener("lab-go", ({detail}) => go(detail));
 document.addEventListener("click", event => {
   const link = event.target.closest("a[href*='?tab=']");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  props.value = new URL(link.href).search.slice(1);
-  trigger("submit");
+  go(new URL(link.href).search.slice(1));
 });
 
 element.addEventListener("click", async ({target}) => {

@@ -67,6 +67,20 @@ window.lab = (() => {
     if (start < end) throw new TypeError("the stream was cut off");  // the same type as a failed fetch
   }
 
+  // For what costs the server time: a function that acts at once while the element is near the view, else as soon as it is.
+  function nearing(element, act) {
+    let near = false, wanted = false;
+    new IntersectionObserver(entries => {
+      near = entries.at(-1).isIntersecting;
+      if (near && wanted) act();
+      wanted &&= !near;
+    }, {rootMargin: "50% 0px"}).observe(element);
+    return () => {
+      wanted = !near;
+      return near ? act() : undefined;
+    };
+  }
+
   // ---- the address: what is on show is a link, and how the page looks stays in it
 
   function address(recipe, view) {
@@ -76,6 +90,13 @@ window.lab = (() => {
     const next = `?${link}`.replaceAll("%2C", ",");
     if (next !== location.search) history.replaceState(history.state, "", next + location.hash);
   }
+
+  // Another picture of the tab on show, the recipe in the address with these changes; Header carries it out.
+  const go = changes => {
+    const link = new URLSearchParams(location.search);
+    for (const [key, value] of Object.entries(changes)) link.set(key, value);
+    document.dispatchEvent(new CustomEvent("lab-go", {detail: link.toString()}));
+  };
 
   // ---- theme
 
@@ -234,6 +255,6 @@ window.lab = (() => {
 
   return {
     get root() { return root(); }, palette: config.palette, colours: config.colours,
-    t, number, clamp, pixel, visible, plotly, opened, read, address, css, onTheme, axis, layout, clock, stages, charts,
+    t, number, clamp, pixel, visible, plotly, opened, read, nearing, address, go, css, onTheme, axis, layout, clock, stages, charts,
   };
 })();

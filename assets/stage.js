@@ -372,7 +372,7 @@ FORMULAS.shots = FORMULAS.reverse;
 const kindOf = ({mode, direction}) => mode === "frames" ? direction : mode;
 
 function readNumbers(shown) {
-  const {alpha, sigma} = run.header, kind = kindOf(run.header), t = Math.round(shown), scale = Math.hypot(alpha[t], sigma[t]);
+  const {alpha, sigma, as_it_is} = run.header, kind = kindOf(run.header), t = Math.round(shown), scale = Math.hypot(alpha[t], sigma[t]);
   const bar = t => alpha[t] ** 2 / (alpha[t] ** 2 + sigma[t] ** 2), beta = t > 0 ? 1 - bar(t) / bar(t - 1) : NaN;
   put(text.alpha_bar, number(bar(t), 4));
   put(text.snr, number((alpha[t] / sigma[t]) ** 2));
@@ -383,7 +383,8 @@ function readNumbers(shown) {
   put(text.alpha_bar_T, number(bar(last), 4));
   put(text.snr_T, number((alpha[last] / sigma[last]) ** 2, 4));
   if (series) put(text.series, number(series.value[run.before(shown)], 2));
-  const coefficients = kind === "forward" ? [Math.sqrt(1 - beta), Math.sqrt(beta)] : [alpha[t], sigma[t]];
+  const coefficients = as_it_is ? [1, Math.sqrt(sigma[t] ** 2 - sigma[t - 1] ** 2)]
+    : kind === "forward" ? [Math.sqrt(1 - beta), Math.sqrt(beta)] : [alpha[t], sigma[t]];
   formula.querySelectorAll("b").forEach((node, i) => put(node, number(coefficients[i])));
   const notes = [];
   if (kind !== "forward" && Math.abs(scale - 1) > 1e-3) notes.push(say("scaled", {scale: number(scale, 2)}));
@@ -511,7 +512,8 @@ function show(incoming) {
   xy = new Float32Array(2 * n);
   x0 = new Float32Array(2 * n);
   trailing = Array.from({length: Math.min(TRAILS, n)}, (_, k) => Math.floor((k + .5) * n / Math.min(TRAILS, n)));
-  followed = followed < n ? followed : -1;
+  if ((value.followed ?? followed) < n) followed = value.followed ?? followed;
+  else followed = -1;
   clock.begin(draw, run.header, value);
   paintColours();
   formula.innerHTML = FORMULAS[kindOf(run.header)];
@@ -616,6 +618,7 @@ area.addEventListener("pointerdown", press => {
       if (d < best) [near, best] = [i, d];
     }
     if (near === followed) return;
+    if (props.choose && near >= 0) lab.go({particle: near});
     followed = near;
     repaint();
   }, {once: true, capture: true});
@@ -639,6 +642,7 @@ function load() {
   if (!run && props.hint) put(text.title, say(props.hint));
   if (fresh && value.src) fetchRun();
   else if (run) {
+    followed = value.followed ?? followed;
     clock.apply(value);
     repaint();
     writeAddress();

@@ -1,6 +1,9 @@
-"""Fields over the plane: where to ask a denoiser, and what changing from one view of its answer to another costs."""
+"""Fields over the plane: where to ask a denoiser, what changing from one view of its answer to another costs, and how
+the same answer drives a cloud as a physicist would draw it."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,3 +29,18 @@ def conversion_residual(prediction: Prediction) -> float:
     for view in ("eps", "x0", "v", "score"):
         there = Prediction.of(prediction.x, prediction.alpha, prediction.sigma, **{view: getattr(there, view)})
     return (there.eps - prediction.eps).abs().max().item()
+
+
+class Ink(NamedTuple):
+    """Velocities [n, 2] at which a cloud p of ink moves at x [n, 2], per step of noise variance beta."""
+
+    drift: Tensor  # -beta x / 2: what the factor sqrt(1 - beta) pulls towards the origin
+    diffusion: Tensor  # -beta grad log p / 2: Fick's law, from dense to thin
+    current: Tensor  # their sum: dp/dt = -div(p current), the probability flow (Song et al. 2021, eq. 13)
+    unmixing: Tensor  # beta x / 2 + beta grad log p: the drift of the way back in time (Anderson 1982)
+
+
+def ink(prediction: Prediction, beta: float) -> Ink:
+    """The four velocities at prediction.x, in variance-preserving coordinates. ValueError at sigma = 0."""
+    drift, diffusion = -beta / 2 * prediction.x, -beta / 2 * prediction.score
+    return Ink(drift, diffusion, drift + diffusion, -drift - 2 * diffusion)

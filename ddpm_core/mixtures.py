@@ -197,6 +197,12 @@ class GaussianMixture:
         x = self.sample(n, generator=generator)
         return -sum(self.log_prob(part).sum().item() for part in x.split(4096)) / n
 
+    def kl_to_noise(self, n: int = 200_000, *, generator: torch.Generator) -> float:
+        """KL(p || N(0, I)) in nats, by Monte Carlo over n points; its error vanishes as p becomes N(0, I)."""
+        x = self.sample(n, generator=generator)
+        parts = ((self.log_prob(part), part.square().sum(1) + self.D * math.log(2 * math.pi)) for part in x.split(4096))
+        return sum((log_p + square / 2).sum().item() for log_p, square in parts) / n
+
     # ---- derived mixtures -----------------------------------------------------------------------------------------
 
     def given_label(self, label: int) -> GaussianMixture:

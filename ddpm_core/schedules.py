@@ -128,6 +128,18 @@ def from_betas(betas: Tensor) -> Schedule:
     return Schedule((log_alpha_bar / 2).exp(), (-torch.expm1(log_alpha_bar)).sqrt())
 
 
+def unshrunk(schedule: Schedule) -> Schedule:
+    """The same noise without the factor sqrt(1 - beta): x_t = x_{t-1} + sqrt(beta_t) z, whose variance runs away."""
+    variance = torch.cat([schedule.betas.new_zeros(1), schedule.betas.cumsum(0)])
+    return Schedule(torch.ones_like(variance), variance.sqrt())
+
+
+def constant(schedule: Schedule) -> Schedule:
+    """The same beta at every step, at most 0.999, and as far as that allows the same alpha_bar_T."""
+    beta = min(1 - schedule.alpha_bar[-1].item() ** (1 / schedule.T), 0.999)
+    return from_betas(torch.full((schedule.T,), beta, dtype=torch.float64))
+
+
 def _beta_range(T: int, beta_min: float, beta_max: float, rescale: bool) -> tuple[float, float]:
     """With `rescale`, both ends times 1000 / T, at most 0.999: every T ends at the same noise (improved DDPM)."""
     if not 0 < beta_min <= beta_max < 1:

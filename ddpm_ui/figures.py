@@ -29,6 +29,10 @@ LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
 LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 
 
+def _line(meaning: str, dash: str = "solid", width: float = 2) -> dict:
+    return {"color": COLOURS[meaning], "dash": dash, "width": width}
+
+
 def _finished(figure: go.Figure, x: str, y: str, alt: Message, **layout) -> go.Figure:
     margin = {"l": 56, "r": 12, "t": 36, "b": 40}
     figure.update_xaxes(title=x).update_yaxes(title=y)
@@ -81,7 +85,7 @@ def training_charts() -> dict[str, go.Figure]:
     """What is drawn while a network learns, still without numbers: loss, loss at each noise level, distance."""
 
     def line(name: str, meaning: str, dash: str = "solid") -> go.Scatter:
-        return go.Scatter(x=[], y=[], name=name, mode="lines", line=dict(color=COLOURS[meaning], dash=dash, width=2))
+        return go.Scatter(x=[], y=[], name=name, mode="lines", line=_line(meaning, dash))
 
     def chart(x: str, y: str, *traces: go.Scatter, alt: str) -> go.Figure:
         return _finished(go.Figure(list(traces)), x, y, Message(alt, {})).update_yaxes(LOG)
@@ -115,8 +119,7 @@ def view_errors(lam: Sequence[float], curves: Mapping[str, Sequence[float]]) -> 
     """Relative error of each view, over the index of the noise level, so that a cursor can stand at it."""
     figure, dashes = go.Figure(), ("solid", "dot", "dash", "dashdot")
     for (view, curve), dash in zip(curves.items(), dashes, strict=True):
-        line = {"color": COLOURS["error"], "dash": dash, "width": 2}
-        figure.add_scatter(x=list(range(len(lam))), y=curve, name=NAMES[view], mode="lines", line=line)
+        figure.add_scatter(x=list(range(len(lam))), y=curve, name=NAMES[view], mode="lines", line=_line("error", dash))
     ticks = list(range(0, len(lam), 3))
     figure.update_xaxes(tickvals=ticks, ticktext=[f"{lam[k]:.1f}" for k in ticks]).update_yaxes(LOG)
     worst = max(curves["v"])
@@ -134,9 +137,8 @@ def bound_terms(bounds: Mapping[str, Bound], entropy: float) -> go.Figure:
         figure.add_bar(x=names, y=values, error_y=error, name=variance, marker=colour, row=1, col=1)
         t = list(range(2, len(b.L) + 2))
         figure.add_bar(x=t, y=b.L.tolist(), marker=colour, showlegend=False, row=1, col=2)
-    figure.add_hline(y=entropy, line={"color": COLOURS["exact"], "width": 2}, row=1, col=1)
-    line = {"color": COLOURS["exact"], "width": 2}
-    figure.add_scatter(x=[None], y=[None], mode="lines", name="entropy", line=line, row=1, col=1)
+    figure.add_hline(y=entropy, line=_line("exact"), row=1, col=1)
+    figure.add_scatter(x=[None], y=[None], mode="lines", name="entropy", line=_line("exact"), row=1, col=1)
     totals = {variance: f"{b.total:.3f}" for variance, b in bounds.items()}
     said = {"beta": "–", "beta_tilde": "–", **totals, "entropy": f"{entropy:.3f}"}
     finished = _finished(figure, "", "nats", Message("alt_bound", said), barmode="group", bargap=0.1)
@@ -148,8 +150,7 @@ def posterior_weights(of_x0: Tensor, of_x: Tensor) -> go.Figure:
     """The weights of x0-hat and of x_t in the mean of x_{t-1}, over t."""
     t, figure = list(range(1, len(of_x0) + 1)), go.Figure()
     for name, weights, meaning in (("x̂₀", of_x0, "data"), ("xₜ", of_x, "noise")):
-        line = {"color": COLOURS[meaning], "width": 2}
-        figure.add_scatter(x=t, y=weights.tolist(), name=name, mode="lines", line=line)
+        figure.add_scatter(x=t, y=weights.tolist(), name=name, mode="lines", line=_line(meaning))
     return _finished(figure, "t", "weight in the mean", Message("alt_weights", {"T": len(t)}))
 
 
@@ -158,12 +159,10 @@ def reverse_law(
 ) -> go.Figure:
     """p(x_{t-1} | x_t) along its widest direction, and the Gaussians that DDPM puts in its place."""
     figure = go.Figure()
-    fill = {"color": COLOURS["exact"], "width": 3}
-    figure.add_scatter(x=s.tolist(), y=exact.tolist(), name="exact", mode="lines", line=fill)
+    figure.add_scatter(x=s.tolist(), y=exact.tolist(), name="exact", mode="lines", line=_line("exact", width=3))
     for (variance, density), dash in zip(gaussians.items(), ("solid", "dot"), strict=False):
         name = f"{variance}, KL {misfit[variance]:.3g} nats"
-        line = {"color": COLOURS["learned"], "dash": dash, "width": 2}
-        figure.add_scatter(x=s.tolist(), y=density.tolist(), name=name, mode="lines", line=line)
+        figure.add_scatter(x=s.tolist(), y=density.tolist(), name=name, mode="lines", line=_line("learned", dash))
     alt = Message("alt_reverse_law", {"t": t, "humps": humps})
     return _finished(figure, f"xₜ₋₁ | xₜ, t = {t}, humps: {humps}", "density", alt)
 
@@ -171,7 +170,7 @@ def reverse_law(
 def likelihoods(exact: Tensor, by_flow: Tensor) -> go.Figure:
     """log p by the flow against the exact one."""
     figure, ends = go.Figure(), [exact.min().item(), exact.max().item()]
-    figure.add_scatter(x=ends, y=ends, mode="lines", name="exact", line={"color": COLOURS["exact"], "width": 2})
+    figure.add_scatter(x=ends, y=ends, mode="lines", name="exact", line=_line("exact"))
     marker = {"size": 4, "color": COLOURS["learned"]}
     figure.add_scatter(x=exact.tolist(), y=by_flow.tolist(), mode="markers", name="by the flow", marker=marker)
     gap = (by_flow.double() - exact).mean().item()
@@ -185,10 +184,10 @@ def memorisation(
     """Above, how many training points matter; below, where the network is: 0 the law, 1 the training points."""
     figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08)
     for (size, values), dash in zip(counts.items(), ("dot", "dash", "solid"), strict=True):
-        line = {"color": COLOURS["exact"], "dash": dash, "width": 2}
-        figure.add_scatter(x=lam, y=values, name=f"n = {size}", mode="lines", line=line, row=1, col=1)
-        line = {"color": COLOURS["learned"], "dash": dash, "width": 2}
-        figure.add_scatter(x=lam, y=position[size], showlegend=False, mode="lines", line=line, row=2, col=1)
+        figure.add_scatter(x=lam, y=values, name=f"n = {size}", mode="lines", line=_line("exact", dash), row=1, col=1)
+        figure.add_scatter(
+            x=lam, y=position[size], showlegend=False, mode="lines", line=_line("learned", dash), row=2, col=1
+        )
     figure.update_yaxes(LOG, row=1, col=1).update_xaxes(range=[lam[0], lam[-1]])
     few, many = min(counts), max(counts)
     said = {"few": few, "many": many, "one": f"{counts[few][0]:.1f}", "other": f"{counts[many][0]:.1f}"}
@@ -205,12 +204,18 @@ def _square(figure: go.Figure) -> go.Figure:
     return figure.update_yaxes(scaleanchor="x", scaleratio=1)
 
 
+def _lines(paths: Tensor) -> tuple[list, list]:
+    """Paths [steps, n, 2] as the x and the y of one trace, with a gap after each."""
+    gap = torch.full_like(paths[:1], math.nan)
+    x, y = torch.cat([paths, gap]).transpose(0, 1).reshape(-1, 2).T.tolist()
+    return tuple([None if math.isnan(c) else c for c in part] for part in (x, y))  # type: ignore[return-value]
+
+
 def origins(x: Tensor, draws: Tensor, mean: Tensor, said: Tensor, t: int) -> go.Figure:
     """x_t [2], points that it may have come from [n, 2], their exact mean [2] and the denoiser's estimate [2]."""
     figure = go.Figure()
-    lines = [coordinate for end in draws.tolist() for coordinate in (x.tolist(), end, [None, None])]
-    a, b = zip(*lines, strict=True)
-    figure.add_scatter(x=a, y=b, mode="lines", name="xₜ → x₀", line={"color": COLOURS["noise"], "width": 1})
+    a, b = _lines(torch.stack([x.expand_as(draws), draws]))
+    figure.add_scatter(x=a, y=b, mode="lines", name="xₜ → x₀", line=_line("noise", width=1))
     for name, point, meaning, symbol in (
         ("xₜ", x, "noise", "circle"), ("mean of x₀", mean, "exact", "x"), ("x̂₀", said, "learned", "cross"),
     ):  # fmt: skip
@@ -224,25 +229,28 @@ def mode_shares(shares: Mapping[str, Sequence[float]], truth: float) -> go.Figur
     """The share of particles in the larger mode over Langevin moves."""
     figure, meaning = go.Figure(), {"at one level": "error", "annealed": "learned"}
     for name, share in shares.items():
-        line = {"color": COLOURS[meaning[name]], "width": 2}
-        figure.add_scatter(x=list(range(1, len(share) + 1)), y=share, mode="lines", name=name, line=line)
-    figure.add_hline(y=truth, line={"color": COLOURS["exact"], "width": 2})
+        figure.add_scatter(
+            x=list(range(1, len(share) + 1)), y=share, mode="lines", name=name, line=_line(meaning[name])
+        )
+    figure.add_hline(y=truth, line=_line("exact"))
     figure.update_yaxes(range=[0.4, 1])
     ends = {name.split()[0]: f"{share[-1]:.2f}" for name, share in shares.items()}
     said = {"one": ends["at"], "annealed": ends["annealed"], "truth": f"{truth:.2f}"}
     return _finished(figure, "moves", "share of the larger mode", Message("alt_modes", said))
 
 
+def _churned(eta: float) -> str:
+    return {0.0: "ODE", 1.0: "SDE"}.get(eta, f"η = {eta:g}")
+
+
 def marginal_distances(t: Sequence[int], distance: Mapping[float, Sequence[Measured]]) -> go.Figure:
     """Sliced W2 to the noised data at every t, for each share of fresh noise, with the floor."""
     figure = go.Figure()
     for (eta, measured), dash in zip(distance.items(), ("solid", "dash", "dot"), strict=False):
-        line = {"color": COLOURS["learned"], "dash": dash, "width": 2}
-        name = {0.0: "ODE", 1.0: "SDE"}.get(eta, f"η = {eta:g}")
-        figure.add_scatter(x=t, y=[m.value for m in measured], mode="lines", name=name, line=line)
+        line = _line("learned", dash)
+        figure.add_scatter(x=t, y=[m.value for m in measured], mode="lines", name=_churned(eta), line=line)
     floor = [m.floor for m in next(iter(distance.values()))]
-    line = {"color": COLOURS["exact"], "dash": "dot", "width": 2}
-    figure.add_scatter(x=t, y=floor, mode="lines", name="floor", line=line)
+    figure.add_scatter(x=t, y=floor, mode="lines", name="floor", line=_line("exact", "dot"))
     figure.update_yaxes(rangemode="tozero")
     ends = {eta: f"{measured[-1].value:.3f}" for eta, measured in distance.items()}
     said = {"ode": ends[0.0], "sde": ends[1.0], "floor": f"{floor[-1]:.3f}"}
@@ -258,34 +266,89 @@ def three_coordinates(preserving: Tensor, exploding: Tensor, flow: Tensor, eps: 
         ("exploding", exploding, "noise", 2),
     ):
         x, y = path.T.tolist()
-        line = {"color": COLOURS[meaning], "width": 2}
-        figure.add_scatter(x=x, y=y, mode="lines", name=name, line=line, row=1, col=column)
+        figure.add_scatter(x=x, y=y, mode="lines", name=name, line=_line(meaning), row=1, col=column)
     ends = torch.stack([flow[-1], eps.double()])
     x, y = ends.T.tolist()
-    line = {"color": COLOURS["exact"], "dash": "dot", "width": 2}
-    figure.add_scatter(x=x, y=y, mode="lines", name="conditional", line=line, row=1, col=1)
+    figure.add_scatter(x=x, y=y, mode="lines", name="conditional", line=_line("exact", "dot"), row=1, col=1)
     apart = (preserving[-1] - flow[-1]).abs().max().item()
     figure.update_yaxes(scaleanchor="x", row=1, col=1).update_yaxes(scaleanchor="x2", row=1, col=2)
     return _finished(figure, "", "", Message("alt_coordinates", {"apart": f"{apart:.1e}"}))
 
 
 def forward_reasons(
-    preserved: Tensor, growing: Tensor, measured: Mapping[int, tuple[float, float]], entropy: Mapping[int, float]
+    preserved: Tensor,
+    growing: Tensor,
+    measured: Mapping[int, tuple[float, float]],
+    entropy: Mapping[str, Sequence[float]],
 ) -> go.Figure:
-    """Left, variance over t with and without the sqrt(1 - beta), lines exact and dots measured; right, the entropy."""
+    """Left, variance over t with and without the sqrt(1 - beta), lines exact and dots measured.
+
+    Right, the entropy with the noise of the schedule, then with the same noise in every step, at the times measured.
+    """
     figure, t = make_subplots(1, 2, horizontal_spacing=0.14), list(range(len(preserved)))
     for k, (name, exact, meaning) in enumerate(
         (("√(1−β) x + √β z", preserved, "exact"), ("x + √β z", growing, "error"))
     ):
-        line = {"color": COLOURS[meaning], "width": 2}
-        figure.add_scatter(x=t, y=exact.tolist(), mode="lines", name=name, line=line, row=1, col=1)
+        figure.add_scatter(x=t, y=exact.tolist(), mode="lines", name=name, line=_line(meaning), row=1, col=1)
         dots = [values[k] for values in measured.values()]
         marker = {"color": COLOURS[meaning], "size": 6}
         figure.add_scatter(x=list(measured), y=dots, mode="markers", showlegend=False, marker=marker, row=1, col=1)
-    line, limit = {"color": COLOURS["data"], "width": 2}, math.log(2 * math.pi * math.e)
-    figure.add_scatter(x=list(entropy), y=list(entropy.values()), name="entropy", line=line, row=1, col=2)
-    figure.add_hline(y=limit, line={"color": COLOURS["noise"], "dash": "dot"}, row=1, col=2)
+    limit = math.log(2 * math.pi * math.e)
+    for (name, values), dash in zip(entropy.items(), ("solid", "dot"), strict=True):
+        line = _line("data", dash)
+        figure.add_scatter(x=list(measured), y=values, mode="lines", name=name, line=line, row=1, col=2)
+    figure.add_hline(y=limit, line=_line("noise", "dot"), row=1, col=2)
     said = {"grown": f"{growing[-1]:.2f}", "kept": f"{preserved[-1]:.2f}"}
-    said |= {"first": f"{entropy[0]:.2f}", "last": f"{list(entropy.values())[-1]:.2f}", "limit": f"{limit:.2f}"}
+    ours, even = entropy.values()
+    said |= {"first": f"{ours[0]:.2f}", "last": f"{ours[-1]:.2f}", "limit": f"{limit:.2f}"}
+    said |= {"half": f"{ours[len(ours) // 2]:.2f}", "even": f"{even[len(even) // 2]:.2f}"}
     finished = _finished(figure, "t", "variance", Message("alt_why", said))
     return finished.update_yaxes(title="entropy, nats", row=1, col=2)
+
+
+def distances_to_noise(t: Sequence[int], kl: Mapping[str, Sequence[float]], alpha_bar: Tensor) -> go.Figure:
+    """KL(x_t || N(0, I)) over t for several data sets, and alpha_bar, which goes to 0 with all of them."""
+    figure = go.Figure()
+    figure.add_scatter(x=t, y=alpha_bar.tolist(), mode="lines", name="ᾱ", line=_line("noise", "dot"))
+    for (data, values), dash in zip(kl.items(), ("solid", "dash", "dashdot", "longdash"), strict=False):
+        name = f"choice_{data.partition('.')[0]}"
+        figure.add_scatter(x=t, y=values, mode="lines", name=name, line=_line("data", dash))
+    ends = [values[-1] for values in kl.values()]
+    said = {"n": len(kl), "least": f"{min(ends):.2g}", "most": f"{max(ends):.2g}", "alpha_bar": f"{alpha_bar[-1]:.2g}"}
+    return _finished(figure, "t", "KL(xₜ ‖ N(0, I)), nats", Message("alt_forgetting", said))
+
+
+def ways_back(paths: Mapping[float, Tensor]) -> go.Figure:
+    """Ways from one noise, [steps, n, 2] each, for each share of fresh noise; where they end, as dots."""
+    figure = go.Figure()
+    for (eta, path), meaning in zip(
+        reversed(list(paths.items())), ("noise", "error", "learned")[-len(paths) :], strict=True
+    ):
+        name = _churned(eta)
+        x, y = _lines(path)
+        figure.add_scatter(x=x, y=y, mode="lines", name=name, line=_line(meaning, width=3 if eta == 0 else 1))
+        x, y = path[-1].T.tolist()
+        marker = {"color": COLOURS[meaning], "size": 6}
+        figure.add_scatter(x=x, y=y, mode="markers", name=name, showlegend=False, marker=marker)
+    spread = {eta: f"{path[-1].double().std(0, correction=0).norm().item():.2f}" for eta, path in paths.items()}
+    said = {"n": len(paths[0.0][0]), "ode": spread[0.0], "sde": spread[1.0]}
+    return _square(_finished(figure, "", "", Message("alt_paths", said)))
+
+
+def recitation(points: Tensor, samples: Mapping[str, Tensor], distance: Mapping[str, Measured]) -> go.Figure:
+    """Training points [N, 2] as rings; on them the samples of their exact denoiser, beside them those of a network."""
+    figure = make_subplots(1, 2, horizontal_spacing=0.08)
+    for column, (meaning, cloud) in enumerate(samples.items(), start=1):
+        x, y = points.T.tolist()
+        ring = {"color": COLOURS["data"], "size": 9, "symbol": "circle-open"}
+        shown = {"row": 1, "col": column}
+        figure.add_scatter(
+            x=x, y=y, mode="markers", name="training points", marker=ring, showlegend=column == 1, **shown
+        )
+        x, y = cloud.T.tolist()
+        marker = {"color": COLOURS[meaning], "size": 4}
+        figure.add_scatter(x=x, y=y, mode="markers", name=f"samples, {meaning}", marker=marker, **shown)
+    figure.update_yaxes(scaleanchor="x", row=1, col=1).update_yaxes(scaleanchor="x2", row=1, col=2)
+    said = {"points": len(points), "fresh": f"{distance['exact'].floor:.3f}"}
+    said |= {meaning: f"{measured.value:.3g}" for meaning, measured in distance.items()}
+    return _finished(figure, "", "", Message("alt_recite", said))

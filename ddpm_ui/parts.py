@@ -36,13 +36,17 @@ class Stage(Part):
     """Moving points under a time bar. Its value is "" or `{"src", "link", "t", "play", "layers", "links"}` as JSON.
 
     Stages and Charts with the same `clock` move together. With `bar=False` there is no time bar and no address to keep:
-    for the second of two pictures that share one clock. With `shots` there is a second bar, for training time.
+    for the second of two pictures that share one clock. With `choose`, a click makes a particle the recipe's
+    `particle`, and the value's `followed` says which it is. With `shots` there is a second bar, for training time.
     `hint` is what an empty one says.
     """
 
 
 class Fields(Part):
-    """Vector fields over the plane in four views, learned above exact. Its value is "" or `{"src", "link", "t"}`."""
+    """Vector fields over the plane, a panel each. Its value is "" or `{"src", "link", "t"}` as JSON.
+
+    With `bar=False` it has no bar of its own and shows the level that is nearest to the time of its clock.
+    """
 
 
 class Chart(Part):

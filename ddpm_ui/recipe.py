@@ -141,6 +141,7 @@ class Noised(Recipe):
         return SCHEDULES[self.schedule](self.T)
 
 
+BESIDE = ("nothing", "chain", "unshrunk", "constant")
 FILM = (0, 29, 59, 99, 299, 999)  # thousandths of the way to noise; of T = 1000, the times themselves
 
 
@@ -153,7 +154,7 @@ def film_times(T: int, chosen: tuple[int, ...] = ()) -> list[int]:
 class Forward(Noised):
     tab = "forward"
 
-    chain: bool = False  # show the chain beside the closed form
+    beside: str = choice("nothing", BESIDE)  # the closed form: the chain, or one that is made otherwise
     film: tuple = dataclasses.field(default=(), metadata={"low": 0, "high": 2000, "most": 8})  # empty: FILM
 
 

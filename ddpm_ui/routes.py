@@ -168,6 +168,7 @@ STREAMS: dict[str, tuple[type[Recipe], Callable[..., Generator[bytes, None, None
     "chain": (Forward, TRAJECTORIES["chain"]),
     "reverse": (Reverse, TRAJECTORIES["reverse"]),
     "fields": (Views, views.fields),
+    "drifts": (Forward, views.drifts),
 }
 
 
@@ -272,6 +273,7 @@ FIGURES: dict[str, tuple[type[Recipe], Callable[..., go.Figure]]] = {
     **{name: (Views, partial(views.figure, name)) for name in views.FIGURES},
     "curves": (Forward, lambda recipe: figures.schedule_curves(recipe.full_schedule)),
     "why": (Forward, views.why),
+    "forgetting": (Forward, views.forgetting),
 }
 
 

@@ -40,6 +40,7 @@ from ddpm_core import (
 )
 from ddpm_core import device as devices
 from ddpm_core.metrics import moment_deviation
+from ddpm_core.schedules import constant, unshrunk
 from ddpm_ui import models
 from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times, mixture_of
 
@@ -125,25 +126,40 @@ def forward(recipe: Forward) -> Generator[bytes, None, None]:
     yield json_chunk({"done": True})
 
 
+OTHERWISE = {"unshrunk": unshrunk, "constant": constant}
+
+
+def _variance(x: Tensor, _: Tensor) -> float:
+    return x.var(0, correction=0).mean().item()
+
+
 def chain(recipe: Forward) -> Generator[bytes, None, None]:
-    """The Markov chain, one noisy step after another, from the same x0; with its deviation from the closed form."""
+    """A Markov chain, one noisy step after another, from the same x0; with a number that says how it fares.
+
+    `recipe.beside` says which: the one of the schedule, against the closed form; one with the same noise but without
+    the factor sqrt(1 - beta), as it is; or one with the same noise in every step, up to the same end.
+    """
     noise, schedule = ParticleNoise(recipe.seed, recipe.n), recipe.full_schedule
     mixture = mixture_of(recipe.data)
     x0, component = noise.data(mixture)
-    stored = _stored(schedule.T, recipe.film)
+    stored, as_it_is = _stored(schedule.T, recipe.film), recipe.beside == "unshrunk"
+    schedule = OTHERWISE[recipe.beside](schedule) if recipe.beside in OTHERWISE else schedule
+    scale = torch.ones_like(schedule.scale) if as_it_is else schedule.scale
+    name, measure = ("variance", _variance) if recipe.beside in OTHERWISE else ("deviation", moment_deviation)
     yield header(
         recipe.n, schedule, mode="frames", direction="forward", badge="exact", layers=["x"], times=stored,
-        title=title(recipe, "chain"),
+        title=title(recipe, f"choice_{recipe.beside}"), as_it_is=as_it_is,
     )  # fmt: skip
     yield _colours(component, mixture)
-    x, eps, deviation, keep = x0, noise.start(), [], set(stored)
+    x, eps, series, keep = x0, noise.start(), [], set(stored)
     for t in range(schedule.T + 1):
         if t > 0:
             x = schedule.step(x, t, noise(t))
         if t in keep:
-            deviation.append(moment_deviation(x, schedule.jump(x0, t, eps)))
-            yield chunk(FRAME, struct.pack("<ii", t, 0) + fixed_point(x / schedule.scale[t]))
-    yield json_chunk({"series": {"name": "deviation", "value": deviation}, "done": True})
+            here = x / scale[t]
+            series.append(measure(here, schedule.jump(x0, t, eps) / scale[t]))
+            yield chunk(FRAME, struct.pack("<ii", t, 0) + fixed_point(here))
+    yield json_chunk({"series": {"name": name, "value": series}, "done": True})
 
 
 def reverse(recipe: Reverse) -> Generator[bytes, None, None]:

@@ -19,10 +19,11 @@ from ddpm_core import (
     ParticleNoise,
     Prediction,
     Schedule,
+    nearest_distance,
     sliced_w2,
 )
 from ddpm_core.bound import variational_bound
-from ddpm_core.fields import conversion_residual, grid
+from ddpm_core.fields import Ink, conversion_residual, grid, ink
 from ddpm_core.langevin import annealed, langevin
 from ddpm_core.likelihood import flow_log_prob
 from ddpm_core.memory import between, perplexity
@@ -35,6 +36,7 @@ from ddpm_core.reverse_step import (
     posterior_coefficients,
     principal_marginal,
 )
+from ddpm_core.schedules import constant
 from ddpm_core.training import levels_at
 from ddpm_ui import figures
 from ddpm_ui.recipe import Forward, Views, mixture_of
@@ -42,8 +44,10 @@ from ddpm_ui.trajectories import VIEW, chunk, denoiser_of, json_chunk, title
 
 FIELD = 6
 SIDE = 40
+ROWS = ("learned", "exact")
 VIEWS = ("eps", "x0", "score", "v")
-LAM = torch.linspace(4.0, -3.0, 20, dtype=torch.float64)  # data left, noise right
+LEVELS = 20
+LAM = torch.linspace(4.0, -3.0, LEVELS, dtype=torch.float64)  # data left, noise right
 START = 10  # the level that is shown first
 POINTS = 512  # of the noised law, behind each number of a curve
 
@@ -77,29 +81,49 @@ def _errors(recipe: Views) -> tuple[dict[str, list[float]], float]:
     return error, residual
 
 
-def fields(recipe: Views) -> Generator[bytes, None, None]:
-    """What the denoiser says over a grid at every level, and the exact one; then how far apart they are.
+def _field(index: int, vectors: Tensor, log_density: Tensor) -> bytes:
+    """The chunk of one level: vectors [rows, views, side^2, 2] and the log-density [side^2] of the noised data.
 
-    FIELD   int32 level; float32 [4] the largest coordinate; int16 [2, 4, side^2, 2] learned and exact, in units of
-            that / 32767; uint8 [side^2] density of the noised data, in units of its largest / 255
+    FIELD   int32 level; float32 [views] the largest coordinate; int16 [rows, views, side^2, 2] in units of that
+            / 32767; uint8 [side^2] density in units of its largest / 255
     """
+    largest = vectors.abs().amax((0, 2, 3))
+    units = (vectors / largest[:, None, None] * 32767).round().to(torch.int16)
+    shade = (255 * (log_density - log_density.max()).exp()).round().to(torch.uint8)
+    head = struct.pack("<i", index) + largest.numpy().astype("<f4").tobytes()
+    return chunk(FIELD, head + units.numpy().astype("<i2").tobytes() + shade.numpy().tobytes())
+
+
+def fields(recipe: Views) -> Generator[bytes, None, None]:
+    """What the denoiser says over a grid at every level, and the exact one; then how far apart they are."""
     mixture, levels = mixture_of(recipe.data), levels_at(LAM)
     denoiser, exact = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture)
     error, residual = _errors(recipe)
     alpha, sigma = (list(part) for part in zip(*levels, strict=True))
     yield json_chunk(
-        dict(side=SIDE, view=VIEW, views=VIEWS, lam=LAM.tolist(), alpha=alpha, sigma=sigma, start=START)
+        dict(side=SIDE, view=VIEW, rows=ROWS, views=VIEWS, alpha=alpha, sigma=sigma, start=START)
         | dict(title=title(recipe, "tab_views"), residual=residual, error=error)
     )
     points = grid(VIEW, SIDE)
     for index, level in enumerate(levels):
         both = torch.stack([_arrows(model(points.float(), *level)) for model in (denoiser, exact)]).double()
-        scale = both.abs().amax((0, 2, 3))  # [4]
-        density = mixture.noised(*level).log_prob(points)
-        shade = (255 * (density - density.max()).exp()).round().to(torch.uint8)
-        vectors = (both / scale[:, None, None] * 32767).round().to(torch.int16)
-        head = struct.pack("<i4f", index, *scale.tolist())
-        yield chunk(FIELD, head + vectors.numpy().astype("<i2").tobytes() + shade.numpy().tobytes())
+        yield _field(index, both, mixture.noised(*level).log_prob(points))
+    yield json_chunk({"done": True})
+
+
+def drifts(recipe: Forward) -> Generator[bytes, None, None]:
+    """How the cloud moves as ink in water would, over a grid, at LEVELS times of the schedule."""
+    mixture, schedule, points = mixture_of(recipe.data), recipe.full_schedule, grid(VIEW, SIDE)
+    times = torch.linspace(1, schedule.T, min(LEVELS, schedule.T)).round().int().tolist()
+    alpha, sigma = (c[times] / schedule.scale[times] for c in (schedule.alpha, schedule.sigma))
+    yield json_chunk(
+        dict(side=SIDE, view=VIEW, rows=("exact",), views=Ink._fields, times=times)
+        | dict(alpha=alpha.tolist(), sigma=sigma.tolist(), title=title(recipe, "drifts"))
+    )
+    for index, t in enumerate(times):
+        level = alpha[index].item(), sigma[index].item()
+        moves = ink(MixtureDenoiser(mixture)(points, *level), schedule.betas[t - 1].item())
+        yield _field(index, torch.stack(moves)[None], mixture.noised(*level).log_prob(points))
     yield json_chunk({"done": True})
 
 
@@ -210,6 +234,17 @@ def marginals(recipe: Views) -> go.Figure:
     return figures.marginal_distances(list(range(PATH.T, -1, -5)), distance)
 
 
+def paths(recipe: Views) -> go.Figure:
+    """Several ways from the noise of the chosen particle: with no fresh noise, the chosen share of it, and all."""
+    denoiser, n = denoiser_of(recipe.denoiser, recipe.data), 8
+    start = ParticleNoise(recipe.seed, recipe.particle + 1).start()[recipe.particle].expand(n, 2)
+    ways = {}
+    for eta in sorted({0.0, recipe.churn, 1.0}):
+        steps = SAMPLERS["ddim"](denoiser, PATH, start, noise=ParticleNoise(recipe.seed, n), eta=eta)
+        ways[eta] = torch.stack([step.x for step in steps])
+    return figures.ways_back(ways)
+
+
 def coordinates(recipe: Views) -> go.Figure:
     """One particle's way in three coordinates, and the straight line that it would go if its data point were known."""
     denoiser = denoiser_of(recipe.denoiser, recipe.data)
@@ -248,6 +283,24 @@ def memory(recipe: Views) -> go.Figure:
     return figures.memorisation(lam.tolist(), counts, position)
 
 
+FEW = 50  # training points, few enough to see each
+
+
+def recite(recipe: Views) -> go.Figure:
+    """What a perfect model of a few training points generates, and what the network does, from the same noise."""
+    mixture, noise = mixture_of(recipe.data), ParticleNoise(recipe.seed, 200)
+    points = mixture.sample(FEW, generator=torch.Generator().manual_seed(recipe.seed))
+    fresh = mixture.sample(2000, generator=torch.Generator().manual_seed(recipe.seed + 1))
+    samples, distance = {}, {}
+    for meaning, denoiser in (
+        ("exact", EmpiricalDenoiser(points)), ("learned", denoiser_of(recipe.denoiser, recipe.data)),
+    ):  # fmt: skip
+        *_, last = SAMPLERS["ddim"](denoiser, PATH, noise.start(), noise=noise)
+        samples[meaning] = last.x
+        distance[meaning] = nearest_distance(last.x, points, fresh)
+    return figures.recitation(points, samples, distance)
+
+
 def why(recipe: Forward) -> go.Figure:
     """Why this forward process: variance with and without the sqrt(1 - beta), measured and exact; and the entropy."""
     mixture, schedule, noise = mixture_of(recipe.data), recipe.full_schedule, ParticleNoise(recipe.seed, 1000)
@@ -265,10 +318,26 @@ def why(recipe: Forward) -> go.Figure:
     total = torch.cat([torch.zeros(1, dtype=torch.float64), betas.cumsum(0)])
     preserved = schedule.alpha_bar * start + 1 - schedule.alpha_bar
     entropy = {}
-    for t in measured:
-        level = (schedule.alpha[t] / schedule.scale[t]).item(), (schedule.sigma[t] / schedule.scale[t]).item()
-        entropy[t] = mixture.noised(*level).entropy(2000, generator=torch.Generator().manual_seed(0))
+    for name, path in (("entropy", schedule), ("entropy, constant β", constant(schedule))):
+        levels = ((path.alpha_bar[t].sqrt().item(), (1 - path.alpha_bar[t]).sqrt().item()) for t in measured)
+        laws = (mixture.noised(*level) for level in levels)
+        entropy[name] = [law.entropy(2000, generator=torch.Generator().manual_seed(0)) for law in laws]
     return figures.forward_reasons(preserved, start + total, measured, entropy)
+
+
+OTHERS = ("two_moons", "twenty_five_gaussians", "ink_drop")
+
+
+def forgetting(recipe: Forward) -> go.Figure:
+    """How far the noised law of the data, and of others, is from pure noise over t: alpha_bar alone decides."""
+    schedule = recipe.full_schedule
+    times = sorted({round(k * schedule.T / 24) for k in range(25)})
+    kl = {}
+    for data in dict.fromkeys((recipe.data, *OTHERS)):
+        levels = ((schedule.alpha_bar[t].sqrt().item(), (1 - schedule.alpha_bar[t]).sqrt().item()) for t in times)
+        laws = (mixture_of(data).noised(*level) for level in levels)
+        kl[data] = [law.kl_to_noise(1000, generator=torch.Generator().manual_seed(0)) for law in laws]
+    return figures.distances_to_noise(times, kl, schedule.alpha_bar[times])
 
 
 # What each shows, and whether a network, the exact denoiser, or both have made it.
@@ -279,9 +348,11 @@ FIGURES: dict[str, tuple[Callable[..., go.Figure], tuple[str, ...]]] = {
     "coefficients": (coefficients, ("exact",)),
     "tweedie": (tweedie, ("exact", "learned")),
     "modes": (modes, ("exact",)),
+    "paths": (paths, ("learned",)),
     "marginals": (marginals, ("learned",)),
     "coordinates": (coordinates, ("learned",)),
     "likelihood": (likelihood, ("learned",)),
+    "recite": (recite, ("exact", "learned")),
     "memory": (memory, ("exact", "learned")),
 }
 

@@ -11,7 +11,7 @@ import gradio as gr
 
 from ddpm_ui.controls import QUIET, control
 from ddpm_ui.i18n import i18n
-from ddpm_ui.parts import Chart, Note, Stage
+from ddpm_ui.parts import Chart, Fields, Note, Stage
 from ddpm_ui.recipe import Forward
 from ddpm_ui.tabs.exhibit import Exhibit, is_noise, source, stage_value, terminal_note
 
@@ -29,11 +29,13 @@ def show(recipe: Forward, view: Mapping[str, str]) -> list:
         terminal_note(recipe),
         gr.update(visible=not is_noise(recipe)),
         stage_value("forward", recipe, view, play=True if "opening" in view else None),
-        gr.update(visible=recipe.chain),
-        stage_value("chain", recipe, view) if recipe.chain else "",
+        gr.update(visible=recipe.beside != "nothing"),
+        stage_value("chain", recipe, view) if recipe.beside != "nothing" else "",
         json.dumps({"src": source("figure/curves", recipe)}),
         json.dumps({"src": source("film/forward", recipe)}),
         json.dumps({"src": source("figure/why", recipe)}),
+        json.dumps({"src": source("figure/forgetting", recipe)}),
+        json.dumps({"src": source("drifts", recipe)}),
     ]
 
 
@@ -49,16 +51,22 @@ def build() -> Exhibit:
             film = Chart(name="forward-film", height=190, elem_classes="lab-film")
             curves = Chart(name="forward-curves", clock="forward", height=340)
             gr.Markdown(i18n("section_why"))
-            why = Chart(name="forward-why", height=300)
+            why = Chart(name="forward-why", clock="forward", height=300)
             gr.Markdown(i18n("why_gaussian"))
+            forgetting = Chart(name="forward-forgetting", clock="forward", height=260)
+            gr.Markdown(i18n("section_ink"))
+            ink = Fields(name="drifts", clock="forward", bar=False)
         with gr.Column(elem_classes="lab-controls"):
             controls = {
-                name: control(Forward, name) for name in ("data", "schedule", "T", "beta_min", "beta_max", "rescale")
+                name: control(Forward, name)
+                for name in ("data", "schedule", "T", "beta_min", "beta_max", "rescale", "beside")
             }
             with gr.Accordion(i18n("more"), open=False, elem_id="forward-more"):
-                controls |= {name: control(Forward, name) for name in ("chain", "n", "seed", "film")}
+                controls |= {name: control(Forward, name) for name in ("n", "seed", "film")}
     ordered = [controls[f.name] for f in dataclasses.fields(Forward)]
-    exhibit = Exhibit("forward", ordered, message, [fix, stage, beside, chain_stage, curves, film, why], show)
+    exhibit = Exhibit(
+        "forward", ordered, message, [fix, stage, beside, chain_stage, curves, film, why, forgetting, ink], show
+    )
     exhibit.listen()
 
     fix.click(partial(exhibit.replace, fixed), ordered, exhibit.everything, **QUIET)

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, TimeoutError
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import TimeoutError as WaitedTooLong
 
 from tests.real import DESKTOP, chromium
 
@@ -16,8 +17,8 @@ def browser():
 
 # What a person would see of a stage that does not do what a test expects.
 SEEN = """name => {
-  const s = window.lab?.stages[name];
-  return [location.search, s?.element.innerText, JSON.stringify(s?.header, (_, v) => v?.length > 9 ? "…" : v)].join("\\n");
+  const s = window.lab?.stages[name], header = JSON.stringify(s?.header, (_, v) => v?.length > 9 ? "…" : v);
+  return [location.search, s?.element.innerText, header].join("\\n");
 }"""
 
 
@@ -49,7 +50,7 @@ class Lab:
         script = f"name => {{ const s = window.lab?.stages[name]; return s && ({condition}); }}"
         try:
             self.page.wait_for_function(script, arg=name, timeout=timeout)
-        except TimeoutError as error:
+        except WaitedTooLong as error:
             seen = self.page.evaluate(SEEN, name)
             raise AssertionError(f"waited in vain for {condition}\n{seen}\n{self.requests[-5:]}") from error
 

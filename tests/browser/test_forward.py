@@ -119,8 +119,7 @@ def test_readouts_follow_t(visit):
 def test_chain_beside_closed_form(visit):
     """Two stages, one time, and a number in standard errors that says that they agree."""
     lab = visit("?t=200&T=400")
-    lab.more("forward")
-    lab.check("forward-chain")
+    lab.choose("forward-beside", "The chain, step by step")
     lab.until("chain", "s.header?.done && s.painted > 0")
     lab.until("chain", "s.idle")
     assert lab.stage("chain", "s.clock") == lab.stage("forward", "s.clock")
@@ -135,6 +134,40 @@ def test_chain_beside_closed_form(visit):
         values.add(float(deviation.inner_text()))
     assert 0.0 in values
     assert 0 < max(values) < 5
+
+
+def test_without_the_shrinking_the_cloud_runs_away(visit):
+    lab = visit("?T=400&rescale=1&t=400")
+    reach = {}
+    for option in ("The same β in every step", "Without √(1−β)"):
+        lab.choose("forward-beside", option)
+        lab.until(
+            "chain",
+            "s.header?.done && s.header.title.includes('choice_" + ("unshrunk" if "√" in option else "constant") + "')",
+        )
+        lab.until("chain", "s.idle")
+        reach[option] = max(map(abs, lab.positions("chain")))
+        shown = float(lab.page.locator("#chain-stage [data-number=series]").inner_text())
+        assert (shown > 5) == ("√" in option)
+    first, second = reach.values()
+    assert second > 1.5 * first
+
+
+def test_ink_follows_the_time_of_the_particles(visit):
+    lab = visit("?data=ink_drop&T=100&rescale=1&t=10")
+    lab.pause()
+    lab.page.locator("#drifts-fields").scroll_into_view_if_needed()
+    lab.until("drifts", "s.ready && s.shown >= 0")
+    lab.page.wait_for_load_state("networkidle")
+    asked, seen = len(lab.requests), []
+    for t in (10, 60):
+        lab.page.locator("#forward-stage .lab-range").fill(str(t))
+        lab.until("drifts", f"Math.abs(s.header.times[s.shown] - {t}) <= 3")
+        reach = max(map(abs, lab.stage("drifts", "s.field('exact', 'unmixing', s.shown)")))
+        beta = lab.stage("forward", f"1 - (s.header.alpha[{t}] / s.header.alpha[{t - 1}]) ** 2")
+        seen.append(reach / beta)
+    assert seen[0] > seen[1]  # what un-mixes is strongest where there is little noise
+    assert len(lab.requests) == asked
 
 
 def test_film_strip_shows_the_chosen_times(visit):

@@ -129,7 +129,7 @@ def test_the_api_has_its_page(visit):
 @pytest.mark.parametrize("recipe", ["T=1", "T=2000&steps=2000&n=100"])
 @pytest.mark.parametrize("tab", ["forward", "reverse"])
 def test_the_shortest_and_the_longest_recipe(visit, tab, recipe):
-    lab = visit(f"?tab={tab}&{recipe}&chain=1", stage=tab)
+    lab = visit(f"?tab={tab}&{recipe}&beside=chain", stage=tab)
     lab.finished(tab)
     T = 1 if recipe == "T=1" else 2000
     for key, t in (("End", T), ("Home", 0)):
@@ -165,7 +165,7 @@ def test_chinese(visit):
 def test_phone(visit, tab):
     """Nothing sticks out sideways, and targets are large enough for a thumb."""
     lab = visit(
-        f"?tab={tab}&steps=20&n=500&chain=1",
+        f"?tab={tab}&steps=20&n=500&beside=chain",
         stage=tab,
         viewport={"width": 390, "height": 844},
         has_touch=True,

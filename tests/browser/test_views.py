@@ -37,7 +37,9 @@ def after(lab, chart: str, act) -> tuple[str, str]:
 
 
 def pixels(lab) -> list[str]:
-    return lab.page.evaluate("Array.from(document.querySelectorAll('.lab-grid canvas'), c => c.toDataURL())")
+    return lab.page.evaluate(
+        "Array.from(document.querySelectorAll('#views-fields .lab-grid canvas'), c => c.toDataURL())"
+    )
 
 
 def test_one_slider_moves_eight_panels_and_asks_nobody(look):
@@ -70,7 +72,7 @@ def test_the_panels_show_the_shipped_network(look):
 @pytest.mark.parametrize("touch", [False, True])
 def test_pointing_puts_the_numbers_into_the_formulas(look, touch):
     lab = look("&t=9", has_touch=touch)
-    canvas = lab.page.locator(".lab-grid canvas").nth(1)
+    canvas = lab.page.locator("#views-fields .lab-grid canvas").nth(1)
     position = {"x": 60, "y": 45}
     canvas.tap(position=position) if touch else canvas.hover(position=position)
     lines = lab.page.locator("#views-fields .lab-point")
@@ -99,6 +101,34 @@ def test_figures_follow_their_controls(look):
     lab.page.wait_for_url("**churn=0.25**")
 
 
+def test_a_click_on_a_particle_chooses_it(look):
+    """The step back, the points that it may have come from and the link are then those of the particle."""
+    lab = look("&n=60")
+    stage = lab.page.locator("#chosen-stage")
+    stage.scroll_into_view_if_needed()
+    lab.until("chosen", "s.idle && s.painted > 0")
+    tweedie = lab.page.locator("#views-tweedie-chart")
+    tweedie.scroll_into_view_if_needed()
+    lab.page.wait_for_function("lab.charts['views-tweedie']?.gd.data?.length")
+    before = alt(lab, "tweedie")
+    stage.scroll_into_view_if_needed()
+    spot = lab.page.evaluate("""() => {
+      const s = lab.stages.chosen, [x, y] = s.positions(s.clock.t).slice(14, 16), {xaxis, yaxis} = s.gd._fullLayout;
+      const {left, top} = s.gd.getBoundingClientRect();
+      return [left + xaxis._offset + xaxis.l2p(x), top + yaxis._offset + yaxis.l2p(y)];
+    }""")
+    lab.page.mouse.click(*spot)
+    lab.page.wait_for_url("**particle=*")
+    chosen = int(lab.page.url.partition("particle=")[2].partition("&")[0])
+    place = lab.stage("chosen", f"Array.from(s.positions(s.clock.t).slice({2 * chosen}, {2 * chosen + 2}))")
+    assert place == pytest.approx(lab.stage("chosen", "Array.from(s.positions(s.clock.t).slice(14, 16))"), abs=0.1)
+    assert lab.page.locator("#views-particle input[type=number]").input_value() == str(chosen)
+    lab.page.locator("#views-tweedie-chart").scroll_into_view_if_needed()
+    lab.page.wait_for_function(
+        "before => document.querySelector('#views-tweedie-chart .lab-hidden').textContent !== before", arg=before
+    )
+
+
 def test_an_unknown_network_is_named(look):
     lab = look()
     response = lab.page.request.get(f"{lab.address}/lab/fields?denoiser=run.{'0' * 16}")
@@ -111,16 +141,16 @@ def test_an_unknown_network_is_named(look):
 def test_panels_stack_on_a_phone(look):
     lab = look(viewport={"width": 390, "height": 844})
     assert lab.page.evaluate("document.documentElement.scrollWidth") <= 390
-    boxes = [lab.page.locator(".lab-grid figure").nth(k).bounding_box() for k in range(8)]
+    boxes = [lab.page.locator("#views-fields .lab-grid figure").nth(k).bounding_box() for k in range(8)]
     assert len({round(box["x"]) for box in boxes}) == 2  # learned, exact
     assert len({round(box["y"]) for box in boxes}) == 4
 
 
 def test_every_panel_and_chart_has_a_text_alternative(look):
     lab = look(locale="zh-CN")
-    lab.page.locator(".lab-grid canvas[aria-label]").nth(7).wait_for()
+    lab.page.locator("#views-fields .lab-grid canvas[aria-label]").nth(7).wait_for()
     labels = lab.page.evaluate(
-        "Array.from(document.querySelectorAll('.lab-grid canvas'), c => c.getAttribute('aria-label'))"
+        "Array.from(document.querySelectorAll('#views-fields .lab-grid canvas'), c => c.getAttribute('aria-label'))"
     )
     assert len(set(labels)) == 8
     assert all("λ" in label for label in labels)

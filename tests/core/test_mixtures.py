@@ -214,6 +214,21 @@ def test_entropy_of_distant_equal_parts_is_one_part_and_the_choice(generator):
     assert abs(estimate - math.log(8) - 4 * math.log(2 * math.pi * math.e)) < 5 * (8 / 2 / 20_000) ** 0.5
 
 
+@pytest.mark.parametrize("D", [1, 2, 5])
+def test_distance_of_one_gaussian_to_noise(D, generator):
+    """KL(N(m, C) || N(0, I)), as torch has it; and none at all from noise itself."""
+    C, m = random_mixture(1, D, full=True).covariances, normal(1, D)
+    law = torch.distributions.MultivariateNormal(m[0], C[0])
+    unit = torch.distributions.MultivariateNormal(torch.zeros_like(m[0]), torch.eye(D, dtype=m.dtype))
+    n, x = 50_000, law.sample((50_000,))
+    error = (law.log_prob(x) - unit.log_prob(x)).std().item() / n**0.5
+    estimate = GaussianMixture(1.0, m, C).kl_to_noise(n, generator=generator)
+    assert abs(estimate - torch.distributions.kl_divergence(law, unit).item()) < 5 * error
+    assert GaussianMixture(1.0, torch.zeros(1, D), 1.0).kl_to_noise(1000, generator=generator) == pytest.approx(
+        0, abs=1e-12
+    )
+
+
 # ---- derived mixtures ----
 
 

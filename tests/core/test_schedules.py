@@ -8,6 +8,7 @@ from diffusers import DDIMScheduler, EDMEulerScheduler, FlowMatchEulerDiscreteSc
 from scipy import stats
 
 from ddpm_core import SCHEDULES, SPACINGS, Schedule, from_betas
+from ddpm_core.schedules import constant, unshrunk
 
 VARIANCE_PRESERVING = [name for name in SCHEDULES if name not in ("karras", "flow")]
 HAS_BETA_RANGE = ["linear", "scaled_linear"]
@@ -285,3 +286,16 @@ def test_slopes_are_of_second_order():
 def test_slopes_exist_for_a_single_step(name):
     d_alpha, d_sigma = SCHEDULES[name](1).path_slope()
     assert d_alpha.shape == d_sigma.shape == (2,) and (d_sigma > 0).all()
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_chains_that_are_made_otherwise(name):
+    """Without the shrinking the variances of the steps add up; with constant beta the end is the same."""
+    schedule = SCHEDULES[name](40)
+    grown, even = unshrunk(schedule), constant(schedule)
+    for t in (1, 20, 40):
+        assert grown.transition(t - 1, t) == pytest.approx((1, schedule.betas[t - 1].item() ** 0.5))
+    assert grown.sigma[-1] ** 2 == pytest.approx(schedule.betas.sum().item())
+    assert even.betas.max() - even.betas.min() < 1e-9
+    if schedule.alpha_bar[-1] > 0.001**40:
+        assert even.alpha_bar[-1].item() == pytest.approx(schedule.alpha_bar[-1].item(), rel=1e-9)

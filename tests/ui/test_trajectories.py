@@ -13,7 +13,7 @@ from ddpm_ui.trajectories import RANGE, TRAJECTORIES, Trajectory, fixed_point, j
 QUANTUM = RANGE / 32767
 RECIPES = {
     "forward": Forward(T=40, rescale=True, n=300),
-    "chain": Forward(T=40, rescale=True, n=300),
+    "chain": Forward(T=40, rescale=True, n=300, beside="chain"),
     "reverse": Reverse(T=40, rescale=True, n=300, steps=10, denoiser="exact"),
 }
 
@@ -44,6 +44,20 @@ def test_the_chain_agrees_with_the_closed_form_and_says_so():
     assert 0 < np.median(series["value"]) < 3
 
 
+@pytest.mark.parametrize("beside, grown", [("unshrunk", True), ("constant", False)])
+def test_other_chains_say_their_variance(beside, grown):
+    recipe = Forward(T=200, rescale=True, n=2000, beside=beside)
+    walk = decoded("chain", recipe)
+    values, header = walk.header["series"]["value"], walk.header
+    for k in (0, len(values) // 2, -1):
+        t = sorted(walk.frames)[k]
+        expected = header["alpha"][t] ** 2 + header["sigma"][t] ** 2  # the data have unit variance
+        assert values[k] == pytest.approx(expected, rel=5 * (2 / 2000) ** 0.5)
+    assert (values[-1] > 5) == grown
+    shown = walk.at(header["T"])
+    assert shown.var(0).mean() == pytest.approx(min(values[-1], RANGE**2), rel=0.1)
+
+
 def test_reverse_starts_at_the_particles_noise_and_ends_on_the_data():
     recipe = Reverse(T=200, rescale=True, n=400, steps=100, denoiser="exact")
     trajectory = decoded("reverse", recipe)
@@ -65,7 +79,7 @@ def test_a_particle_does_not_change_when_others_join(kind):
 
 
 def test_both_ends_and_the_asked_times_are_stored():
-    recipe = Forward(T=1000, n=10, film=(0, 17, 1000, 1999))
+    recipe = Forward(T=1000, n=10, film=(0, 17, 1000, 1999), beside="chain")
     times = set(decoded("chain", recipe).frames)
     assert {0, 17, 1000} <= times
     assert len(times) < 100  # the eye needs no more, and two hundred students share one Wi-Fi

@@ -13,7 +13,7 @@ from ddpm_core.fields import grid
 from ddpm_ui.i18n import STRINGS
 from ddpm_ui.recipe import Forward, Views, mixture_of
 from ddpm_ui.trajectories import JSON, VIEW, denoiser_of
-from ddpm_ui.views import FIELD, FIGURES, LAM, SIDE, VIEWS, fields, figure, why
+from ddpm_ui.views import FIELD, FIGURES, LAM, SIDE, VIEWS, drifts, fields, figure, forgetting, why
 
 MOONS = Views(data="two_moons", T=20, rescale=True, at=10)
 
@@ -170,13 +170,58 @@ def test_fewer_points_matter_near_the_data_and_fewer_points_are_recited_earlier(
 def test_without_the_shrinking_the_variance_runs_away(data):
     """What the particles do lies on the exact curves; the entropy ends where that of any other data does."""
     figure = why(Forward(data=data, T=200, rescale=True))
-    keeping, kept, growing, grown, entropy = figure.data
+    keeping, kept, growing, grown, entropy, even = figure.data
     for line, dots in ((keeping, kept), (growing, grown)):
         exact = np.array(line.y)[list(dots.x)]
         assert np.abs(np.array(dots.y) / exact - 1).max() < 5 * (2 / 1000) ** 0.5  # the variance of 1000 points
     assert keeping.y[-1] == pytest.approx(1, abs=0.01)
     assert growing.y[-1] > 5
     assert entropy.y[0] < entropy.y[-1] == pytest.approx(np.log(2 * np.pi * np.e), abs=0.1)
+    assert even.y[-1] == pytest.approx(entropy.y[-1], abs=0.02)  # the same end
+    assert even.y[2] > entropy.y[2] + 0.1  # but most of the way at once
+
+
+def test_all_data_become_the_same_noise_as_alpha_bar_vanishes():
+    full, part = (forgetting(Forward(T=50, rescale=rescale)) for rescale in (True, False))
+    ends = [[curve.y[-1] for curve in figure.data] for figure in (full, part)]
+    (alpha_bar, *noise), (left, *not_yet) = ends
+    assert alpha_bar < 1e-3 < 0.5 < left
+    assert len(noise) == 4
+    assert max(map(abs, noise)) < 0.01 < min(not_yet)
+
+
+def test_one_noise_has_one_way_for_the_ode_and_many_for_the_sde():
+    for churn, names in ((0.3, ["SDE", "η = 0.3", "ODE"]), (0.0, ["SDE", "ODE"])):
+        drawn = figure("paths", changed(churn=churn))
+        assert [curve.name for curve in drawn.data if curve.mode == "lines"] == names
+        said = drawn.layout.meta["alt"][1]
+        assert float(said["ode"]) < 0.01 < 0.2 < float(said["sde"])
+        starts = {(curve.x[0], curve.y[0]) for curve in drawn.data if curve.mode == "lines"}
+        assert len(starts) == 1
+
+
+def test_a_perfect_model_recites_and_a_network_does_not():
+    said = figure("recite", MOONS).layout.meta["alt"][1]
+    assert float(said["exact"]) < 0.01 < 0.02 < float(said["learned"])
+    assert float(said["learned"]) == pytest.approx(float(said["fresh"]), rel=0.5)
+
+
+def test_drifts_are_what_the_exact_score_says():
+    recipe = Forward(data="ink_drop", T=30, rescale=True)
+    head, *parts = [part for part in drifts(recipe) if struct.unpack_from("<I", part)[0] in (JSON, FIELD)]
+    header = json.loads(head[8 : 8 + struct.unpack_from("<I", head, 4)[0]])
+    assert header["times"][0] == 1
+    assert header["times"][-1] == 30
+    points, mixture, schedule = grid(VIEW, SIDE), mixture_of("ink_drop"), recipe.full_schedule
+    index, t = 12, header["times"][12]
+    payload = parts[index][8:]
+    scale = np.frombuffer(payload, "<f4", 4, 4)
+    vectors = np.frombuffer(payload, "<i2", 8 * SIDE**2, 20).reshape(4, SIDE**2, 2) * scale[:, None, None] / 32767
+    beta, score = schedule.betas[t - 1], mixture.noised(schedule.alpha[t], schedule.sigma[t]).score(points)
+    for moved, expected in zip(
+        vectors[2:], (-beta / 2 * (points + score), beta / 2 * points + beta * score), strict=True
+    ):
+        assert np.abs(moved - expected.numpy()).max() < 1e-4 * expected.abs().max()
 
 
 def test_torch_stays_out_of_the_header(stream):
