@@ -17,6 +17,7 @@ function translate({data, layout}) {
 
 // The colours that mean something follow the theme.
 const MEANINGS = new RegExp(Object.keys(lab.colours).join("|"), "g");
+const WAIT = 300;                              // ms after which a person wonders
 let figure = EMPTY, request = null;
 
 // A figure that the server has to compute is asked for when somebody is about to see it.
@@ -26,17 +27,27 @@ const refresh = () => /^{"src"/.test(props.value) ? ask() ?? draw() : load();
 async function load() {
   request?.abort();
   const {signal} = request = new AbortController(), {src} = props.value ? JSON.parse(props.value) : {};
+  const waiting = setTimeout(() => src && tell("drawing"), WAIT);
   try {
     if (!src) figure = props.value || EMPTY;
     else {
       const response = await fetch(`${lab.root}/${src}`, {signal});
-      if (!response.ok) return;               // the Stage beside it says why
+      if (!response.ok) return tell(...(await response.json().catch(() => ({}))).message ?? [response.statusText]);
       figure = await response.text();
     }
     await draw();
   } catch (error) {
-    if (error.name !== "AbortError") throw error;
+    if (error.name === "TypeError") tell("network");
+    else if (error.name !== "AbortError") throw error;
+  } finally {
+    clearTimeout(waiting);
   }
+}
+
+// What there is to say where the figure is not there yet, or will not come.
+function tell(...words) {
+  caption.hidden = false;
+  caption.textContent = lab.t(...words);
 }
 
 async function draw() {

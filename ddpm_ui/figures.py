@@ -193,7 +193,7 @@ def memorisation(
     said = {"few": few, "many": many, "one": f"{counts[few][0]:.1f}", "other": f"{counts[many][0]:.1f}"}
     finished = _finished(figure, "λ", "", Message("alt_memory", said))
     return (
-        finished.update_yaxes(title="points that matter", row=1)
+        finished.update_yaxes(title="points", row=1)
         .update_yaxes(title="0 law … 1 points", row=2)
         .update_xaxes(title="", row=1)
     )

@@ -50,7 +50,7 @@ def build() -> Exhibit:
                     chain_stage = Stage(name="chain", clock="forward", bar=False)
             film = Chart(name="forward-film", height=190, elem_classes="lab-film")
             curves = Chart(name="forward-curves", clock="forward", height=340)
-            gr.Markdown(i18n("section_why"))
+            gr.Markdown(i18n("section_why"), elem_classes="lab-section")
             why = Chart(name="forward-why", clock="forward", height=300)
             gr.Markdown(i18n("why_gaussian"))
             forgetting = Chart(name="forward-forgetting", clock="forward", height=260)

@@ -20,7 +20,7 @@ HEIGHTS = {"errors": 240, "step": 420, "memory": 420}
 SECTIONS: dict[str, list[tuple[str, ...]]] = {  # rows of figures
     "variational": [("chosen", "step"), ("coefficients", "bound")],
     "score": [("tweedie", "modes")],
-    "flow": [("paths", "marginals"), ("likelihood", "coordinates")],
+    "flow": [("paths", "marginals"), ("coordinates",), ("likelihood",)],
     "perfect": [("recite",), ("memory",)],
 }
 
@@ -36,7 +36,8 @@ def show(recipe: Views, view: Mapping[str, str]) -> list:
         "layers": [],
         "followed": recipe.particle,
     }
-    charts = [json.dumps({"src": source(f"figure/{name}", recipe)}) for name in FIGURES]
+    seen = {"errors": recipe.seen}  # by the noise level alone, as the fields
+    charts = [json.dumps({"src": source(f"figure/{name}", seen.get(name, recipe))}) for name in FIGURES]
     return [terminal_note(recipe), json.dumps(fields), json.dumps(chosen), *charts]
 
 
@@ -53,7 +54,7 @@ def build() -> Exhibit:
             fields = Fields(name="views", clock="views")
             chart("errors", clock="views")
             for section, rows in SECTIONS.items():
-                gr.Markdown(i18n(f"section_{section}"))
+                gr.Markdown(i18n(f"section_{section}"), elem_classes="lab-section")
                 for names in rows:
                     with gr.Row(elem_classes="lab-pair"):
                         for name in names:

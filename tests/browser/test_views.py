@@ -94,6 +94,21 @@ def test_figures_follow_their_controls(look):
     }.items():
         before, now = after(lab, chart, act)
         assert before != now
+    curve = "lab.charts['views-coefficients'].gd.data[0].y.join()"
+    for act in (
+        lambda: lab.choose("views-schedule", "Sigmoid"),
+        lambda: lab.choose("views-schedule", "Linear (DDPM)"),
+        lambda: lab.number("views-beta_min", 0.005),
+        lambda: lab.check("views-rescale"),
+    ):
+        lab.page.locator("#views-coefficients-chart").scroll_into_view_if_needed()
+        lab.page.wait_for_function("lab.charts['views-coefficients'].gd.data?.length")
+        before = lab.page.evaluate(curve)
+        act()
+        lab.page.locator("#views-coefficients-chart").scroll_into_view_if_needed()
+        lab.page.wait_for_function(f"before => {curve} !== before", arg=before)
+    lab.number("views-n", 70)
+    lab.until("chosen", "s.header.n === 70")
     traces = "lab.charts['views-marginals'].gd.data.map(trace => trace.name)"
     lab.number("views-churn", 0.25)
     lab.page.locator("#views-marginals-chart").scroll_into_view_if_needed()
@@ -129,6 +144,26 @@ def test_a_click_on_a_particle_chooses_it(look):
     )
 
 
+@pytest.mark.parametrize(
+    "changes, field",
+    [("&at=0", "at"), ("&particle=-1", "particle"), ("&churn=nan", "churn"), ("&beta_min=0.1", "beta_min")],
+)
+def test_a_bad_link_names_the_field_and_shows_the_default(look, changes, field):
+    lab = look(changes)
+    assert field in lab.page.locator("#views-note").inner_text()
+
+
+def test_a_figure_that_takes_long_says_so(look):
+    lab = look()
+    hold = lambda route: (lab.page.wait_for_timeout(1000), route.continue_())  # noqa: E731
+    lab.page.route("**/lab/figure/tweedie*", hold)
+    lab.number("views-particle", 3)
+    lab.page.locator("#views-tweedie-chart").scroll_into_view_if_needed()
+    caption = lab.page.locator("#views-tweedie-chart .lab-caption")
+    caption.get_by_text("computing this figure").wait_for()
+    caption.get_by_text("Where x_t may have come from").wait_for()
+
+
 def test_an_unknown_network_is_named(look):
     lab = look()
     response = lab.page.request.get(f"{lab.address}/lab/fields?denoiser=run.{'0' * 16}")
@@ -144,6 +179,10 @@ def test_panels_stack_on_a_phone(look):
     boxes = [lab.page.locator("#views-fields .lab-grid figure").nth(k).bounding_box() for k in range(8)]
     assert len({round(box["x"]) for box in boxes}) == 2  # learned, exact
     assert len({round(box["y"]) for box in boxes}) == 4
+    heading = lab.page.get_by_role("heading", name="Variational").bounding_box()
+    assert (
+        heading["y"] < lab.page.locator("#chosen-stage").bounding_box()["y"]
+    )  # under its heading, not above the controls
 
 
 def test_every_panel_and_chart_has_a_text_alternative(look):
