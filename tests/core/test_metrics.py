@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import ot
 import pytest
@@ -6,12 +9,17 @@ from core_common import normal
 from scipy import spatial, stats
 
 from ddpm_core import DATASETS, SCHEDULES, GaussianMixture, energy_distance, excess_nll, sliced_w2
-from ddpm_core.metrics import moment_deviation
+from ddpm_core.distances import exact_w2, mmd, one_nn_accuracy, precision, precision_recall, recall
+from ddpm_core.exact_flow import ACCURACY
+from ddpm_core.intervals import permutation_band
+from ddpm_core.metrics import DEFECTS, METRICS, mode_coverage, mode_shares, moment_deviation, strong_error
 
-DISTANCES = {"sliced_w2": sliced_w2, "energy_distance": energy_distance}
 EIGHT, ROLL = DATASETS["eight_gaussians"](), DATASETS["swiss_roll"]()
+TWO_SAMPLE = {name: m.measure for name, m in METRICS.items() if m.against == "data"}
+DISTANCES = {name: TWO_SAMPLE[name] for name in ("exact_w2", "sliced_w2", "energy_distance")}  # zero for equal clouds
 
 distances = pytest.mark.parametrize("distance", DISTANCES.values(), ids=DISTANCES)
+two_sample = pytest.mark.parametrize("metric", TWO_SAMPLE.values(), ids=TWO_SAMPLE)
 
 
 def truth(mixture, n, seed):
@@ -67,6 +75,143 @@ def test_excess_nll_is_a_divergence_known_in_closed_form():
     assert measured.value == pytest.approx((m.square().sum() + 2 * (s**2 - 1)).item() / 2, abs=0.05) and measured.n == n
 
 
+@pytest.mark.parametrize("D", [1, 2, 5])
+def test_exact_w2_agrees_with_pot(D):
+    """By network simplex instead of assignment."""
+    a, b = normal(200, D), 2 * normal(200, D, seed=2) + 0.5
+    cost = spatial.distance.cdist(a, b, "sqeuclidean")
+    assert exact_w2(a, b).value == pytest.approx(ot.emd2([], [], cost) ** 0.5, rel=1e-8)
+
+
+def test_exact_w2_of_clouds_that_are_one_moved():
+    """A shift by c costs |c|, a stretch by s costs s - 1 times the root-mean-square radius: no pairing is cheaper."""
+    a, c = truth(ROLL, 300, 1), torch.tensor([0.3, -0.4], dtype=torch.float64)
+    assert exact_w2(a, a[torch.randperm(300)] + c).value == pytest.approx(0.5, rel=1e-9)
+    assert exact_w2(a, 1.5 * a).value == pytest.approx(0.5 * a.square().sum(1).mean().sqrt().item(), rel=1e-9)
+
+
+def kernel_mean(x, y, h, but_itself):
+    k = np.exp(-spatial.distance.cdist(x, y, "sqeuclidean") / (2 * h**2))
+    return k[~np.eye(len(x), dtype=bool)].mean() if but_itself else k.mean()
+
+
+@pytest.mark.parametrize("h", [0.1, 0.5, 2.0])
+def test_mmd_is_its_definition(h):
+    a, b = truth(ROLL, 1300, 1), truth(EIGHT, 700, 2)
+    expected = kernel_mean(a, a, h, True) + kernel_mean(b, b, h, True) - 2 * kernel_mean(a, b, h, False)
+    assert mmd(a, b, bandwidth=h).value == pytest.approx(expected, rel=1e-9)
+
+
+def test_mmd_is_unbiased():
+    """For Gaussians of variances v, w in the plane and a kernel of bandwidth h, E k = h^2 / (h^2 + v + w)."""
+    s, h = 1.4, 0.5
+    mean = lambda v, w: h**2 / (h**2 + v + w)  # noqa: E731
+    expected = mean(1, 1) + mean(s**2, s**2) - 2 * mean(1, s**2)
+    found = [mmd(normal(40, 2, seed=2 * i), s * normal(40, 2, seed=2 * i + 1)).value for i in range(400)]
+    assert stats.ttest_1samp(found, expected).pvalue > 1e-3
+
+
+def share_inside(a, b, k):
+    """Share of a within reach of some point of b, whose reach is the distance to the k-th nearest other point of b."""
+    reach = np.sort(spatial.distance.cdist(b, b), axis=1)[:, k]
+    return (spatial.distance.cdist(a, b) <= reach).any(1).mean()
+
+
+# clouds that interleave, that lie apart, of which one collapsed, and that repeat points
+PAIRS = {
+    "interleaved": lambda: (truth(ROLL, 300, 1), truth(ROLL, 300, 2)),
+    "apart": lambda: (normal(200, 2), normal(200, 2, seed=2) + 2),
+    "few and many": lambda: (normal(20, 3), normal(700, 3, seed=2)),
+    "many and few": lambda: (normal(700, 3), normal(20, 3, seed=2)),
+    "collapsed": lambda: (0.01 * normal(300, 2), normal(300, 2, seed=2)),
+    "repeated": lambda: (normal(40, 2).repeat(8, 1), torch.cat([normal(40, 2), normal(200, 2, seed=2)])),
+}
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_precision_and_recall_are_their_definitions(pair, k):
+    a, b = pair()
+    both = precision_recall(a, b, k=k)
+    assert both.precision.value == pytest.approx(share_inside(a, b, k), rel=1e-12) and both.precision.n == len(a)
+    assert both.recall.value == pytest.approx(share_inside(b, a, k))
+
+
+@pytest.mark.parametrize("pair", [pair for name, pair in PAIRS.items() if name != "repeated"])
+def test_one_nn_accuracy_is_its_definition(pair):
+    a, b = pair()
+    distance = spatial.distance.cdist(torch.cat([a, b]), torch.cat([a, b]))
+    np.fill_diagonal(distance, np.inf)
+    label = np.arange(len(a) + len(b)) < len(a)
+    assert one_nn_accuracy(a, b).value == pytest.approx((label[distance.argmin(1)] == label).mean())
+
+
+def test_one_nn_accuracy_of_a_copy_is_zero_and_of_repeats_is_one():
+    """A copy's nearest neighbour is the original, which the other cloud owns; a repeated point's is its repetition."""
+    a = normal(200, 2)
+    assert one_nn_accuracy(a, a).value == 0
+    assert one_nn_accuracy(normal(50, 2, seed=3).repeat(2, 1), a[:100] + 9).value == 1
+
+
+def test_the_core_loads_scipy_only_for_exact_w2():
+    run = "import sys, ddpm_core.metrics; assert 'scipy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", run], check=True)
+
+
+# ---- modes ----
+
+
+def test_mode_shares_are_how_often_each_mode_is_reached():
+    """Where modes lie far apart, counting by the nearest mean is the same."""
+    x = truth(EIGHT, 3000, 1)
+    counted = torch.bincount(torch.cdist(x, EIGHT.means).argmin(1), minlength=8) / 3000
+    shares = mode_shares(x, EIGHT)
+    assert torch.allclose(shares.found, counted.double(), atol=2e-3) and shares.expected.tolist() == [0.125] * 8
+    assert mode_coverage(x, EIGHT).value == pytest.approx(0.5 * (shares.found - shares.expected).abs().sum().item())
+    assert torch.allclose(shares.error, torch.tensor((7 / 64 / 3000) ** 0.5).double(), rtol=0.05)
+
+
+@pytest.mark.parametrize("name", ["two_moons", "swiss_roll", "twenty_five_gaussians", "concentric_rings"])
+def test_perfect_samples_have_each_mode_in_proportion(name):
+    """On average over 60 clouds, and with the error stated; labels are the modes where there are several."""
+    mixture = DATASETS[name]()
+    shares = [mode_shares(truth(mixture, 200, seed), mixture) for seed in range(60)]
+    found, expected, error = torch.stack([s.found for s in shares]), shares[0].expected, shares[0].error
+    labels = mixture.labels.unique()
+    assert len(expected) == (len(labels) if len(labels) > 1 else mixture.K) and expected.sum() == pytest.approx(1)
+    z = (found.mean(0) - expected) / error * 60**0.5
+    assert z.abs().max() < 4.5 and 0.8 < (found.std(0) / error).mean() < 1.2
+    floors = [mode_coverage(truth(mixture, 200, seed), mixture) for seed in range(60)]
+    assert np.mean([m.value for m in floors]) == pytest.approx(floors[0].floor, rel=0.15)
+
+
+@pytest.mark.parametrize("missing", [[0], [2, 5], []])
+def test_lost_modes_are_named(missing):
+    kept = [k for k in range(8) if k not in missing]
+    x = truth(GaussianMixture(1.0, EIGHT.means[kept], EIGHT.covariances[kept]), 500, 1)
+    shares = mode_shares(x, EIGHT)
+    assert shares.lost.tolist() == missing
+    assert mode_coverage(x, EIGHT).value == pytest.approx(len(missing) / 8, abs=0.05)
+
+
+def test_chance_loses_no_mode():
+    """512 components, 100 points: most have none, and none is lost."""
+    assert mode_shares(truth(ROLL, 100, 1), ROLL).lost.numel() == 0
+
+
+# ---- strong error ----
+
+
+def test_strong_error_is_the_distance_of_each_to_its_own_end():
+    ends = normal(500, 2)
+    step = torch.tensor([0.3, -0.4])
+    assert strong_error(ends, ends) == (0.0, ACCURACY, 500)
+    assert strong_error(ends + step, ends).value == pytest.approx(0.5)
+    assert strong_error(ends.flip(0), ends).value > 1  # the same law
+    with pytest.raises(ValueError, match="one end for each sample"):
+        strong_error(ends, ends[:100])
+
+
 # ---- what makes them distances ----
 
 
@@ -76,26 +221,80 @@ def test_a_cloud_is_at_no_distance_from_itself(distance):
     assert abs(distance(a, a).value) < 1e-9 and abs(distance(a, a.flip(0)).value) < 1e-9
 
 
-@distances
-def test_distances_are_symmetric_and_repeatable(distance):
+@two_sample
+def test_metrics_are_repeatable_and_ignore_the_order_of_particles(metric):
+    a, b = truth(ROLL, 200, 1), truth(EIGHT, 200, 2)
+    assert metric(a, b) == metric(a, b) and metric(a, b).n == 200
+    assert metric(a.flip(0), b[torch.randperm(200)]).value == pytest.approx(metric(a, b).value, rel=1e-9)
+
+
+@two_sample
+def test_metrics_are_symmetric_up_to_their_names(metric):
+    """What a misses of b is what b misses of a."""
     a, b = truth(ROLL, 300, 1), truth(EIGHT, 300, 2)
-    assert distance(a, b).value == pytest.approx(distance(b, a).value, rel=1e-9)
-    assert distance(a, b) == distance(a, b) and distance(a, b).value > 0
+    mirrored = {precision: recall, recall: precision}.get(metric, metric)
+    assert metric(a, b).value == pytest.approx(mirrored(b, a).value, rel=1e-9) and metric(a, b).value > 0
+
+
+@two_sample
+def test_metrics_ignore_where_the_origin_is_and_how_the_axes_are_turned(metric):
+    """Sliced W2 takes fixed directions, 128 of them: turned, it differs by a few per cent."""
+    a, b = truth(ROLL, 300, 1), truth(EIGHT, 300, 2)
+    turn, shift = torch.linalg.qr(normal(2, 2)).Q, torch.tensor([5.0, -3.0])
+    assert metric(a + shift, b + shift)[:2] == pytest.approx(metric(a, b)[:2], rel=1e-9)
+    tolerance = 0.05 if metric is sliced_w2 else 1e-9
+    assert metric(a @ turn, b @ turn).value == pytest.approx(metric(a, b).value, rel=tolerance)
+
+
+@two_sample
+def test_metrics_take_float32_and_say_when_a_point_is_lost(metric):
+    a, b = truth(ROLL, 300, 1), truth(EIGHT, 300, 2)
+    assert metric(a.float(), b.float()).value == pytest.approx(metric(a, b).value, rel=1e-4)
+    for bad in (np.nan, np.inf):
+        a[7, 1] = bad
+        assert np.isnan(metric(a, b).value)
 
 
 @distances
 def test_distances_scale_with_the_units(distance):
-    """And ignore where the origin is, and float32."""
     a, b = truth(ROLL, 300, 1), truth(EIGHT, 300, 2)
-    once, twice = distance(a, b), distance(2 * a + 5, 2 * b + 5)
+    once, twice = distance(a, b), distance(2 * a, 2 * b)
     assert twice[:2] == pytest.approx((2 * once.value, 2 * once.floor), rel=1e-6)
-    assert distance(a.float(), b.float()).value == pytest.approx(once.value, rel=1e-4)
 
 
-def test_sliced_w2_needs_equal_clouds():
+@pytest.mark.parametrize("metric", [one_nn_accuracy, precision, recall])
+def test_neighbours_do_not_care_about_the_units(metric):
+    a, b = truth(ROLL, 300, 1), truth(ROLL, 300, 2)
+    assert metric(3 * a, 3 * b) == metric(a, b)
+
+
+def test_exact_w2_obeys_the_triangle_and_is_not_below_sliced():
+    a, b, c = truth(ROLL, 200, 1), truth(EIGHT, 200, 2), normal(200, 2)
+    W = lambda x, y: exact_w2(x, y).value  # noqa: E731
+    assert W(a, c) <= W(a, b) + W(b, c)
+    assert sliced_w2(a, b).value <= W(a, b)
+
+
+@two_sample
+def test_metrics_refuse_clouds_that_do_not_match(metric):
+    for other in (torch.zeros(9, 3), torch.zeros(9)):
+        with pytest.raises(ValueError, match="same shape"):
+            metric(torch.zeros(9, 2), other)
+
+
+def test_what_is_too_much_or_too_little_is_said():
+    with pytest.raises(ValueError, match="exact_w2 takes at most 2,000 points, got 2,001"):
+        exact_w2(torch.zeros(2001, 2), torch.zeros(2001, 2))
+    for few, metric in ((5, precision), (5, recall)):
+        with pytest.raises(ValueError, match="more than 5 points, got 5"):
+            metric(normal(few, 2), normal(few, 2))
+
+
+@pytest.mark.parametrize("distance", [exact_w2, sliced_w2])
+def test_optimal_transport_needs_equal_clouds(distance):
     for other in (torch.zeros(4, 2), torch.zeros(5, 3)):
         with pytest.raises(ValueError, match="same shape"):
-            sliced_w2(torch.zeros(5, 2), other)
+            distance(torch.zeros(5, 2), other)
 
 
 # ---- floors ----
@@ -137,47 +336,64 @@ def test_the_floor_of_many_samples_counts_the_error_of_the_entropy():
     assert excess_nll(truth(one, 300_000, 1), one).floor > (2 / 2 / 100_000) ** 0.5 * 0.99
 
 
-# ---- what their docstrings say that they see ----
+# ---- what METRICS says that they see ----
 
-N = 2000
+FEWER = {"exact_w2": (1000, 19)}  # (points, shuffles); else 2,000 and 39
+CLAIMS = [(name, defect, True) for name, m in METRICS.items() for defect in m.sees]
+CLAIMS += [(name, defect, False) for name, m in METRICS.items() for defect in (*m.blind_to, "none")]
 
 
-def defect(name):
-    x, z = truth(EIGHT, N, 1), normal(N, 2)
-    if name == "blur":
-        return x + 0.1 * z
-    if name == "shift":
-        return x + 0.25
-    if name == "lost mode":
-        return truth(GaussianMixture(1.0, EIGHT.means[1:], EIGHT.covariances[1:]), N, 1)
-    if name == "outliers":
-        return torch.cat([x[: -N // 10], 5 * z[: N // 10]])
+def spoilt(x, defect):
+    """x [n, 2], a sample of the law, with a defect as DEFECTS describes it; a lost mode is not made here."""
+    n = len(x)
+    if defect == "blur":
+        return x + 0.05 * normal(n, 2, seed=5)
+    if defect == "shift":
+        return x + torch.tensor([0.2, 0.0])
+    if defect == "memorised":
+        return x[: n // 2].repeat(2, 1)
+    if defect == "outliers":
+        strewn = torch.rand(n // 20, 2, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+        return torch.cat([x[n // 20 :], 4 * strewn - 2])
     return x
 
 
-SEES = [  # (metric, defect, seen)
-    ("excess_nll", "none", False),
-    ("excess_nll", "blur", True),
-    ("excess_nll", "outliers", True),
-    ("excess_nll", "lost mode", False),
-    ("sliced_w2", "none", False),
-    ("sliced_w2", "blur", False),
-    ("sliced_w2", "shift", True),
-    ("sliced_w2", "lost mode", True),
-    ("energy_distance", "none", False),
-    ("energy_distance", "shift", True),
-    ("energy_distance", "lost mode", True),
-    ("energy_distance", "outliers", True),
-]
+def clouds(defect, n):
+    """(law, samples, data, what the samples should have been): the roll, but for a lost mode the eight Gaussians."""
+    if defect == "lost_mode":
+        seven = GaussianMixture(1.0, EIGHT.means[1:], EIGHT.covariances[1:])
+        return EIGHT, truth(seven, n, 1), truth(EIGHT, n, 7), truth(EIGHT, n, 1)
+    return ROLL, spoilt(truth(ROLL, n, 1), defect), truth(ROLL, n, 7), truth(ROLL, n, 1)
 
 
-@pytest.mark.parametrize("metric, name, seen", SEES)
-def test_metrics_see_what_they_say(metric, name, seen):
-    """Seen: more than three floors; not seen: less than two."""
-    x = defect(name)
-    measured = excess_nll(x, EIGHT) if metric == "excess_nll" else DISTANCES[metric](x, truth(EIGHT, N, 7))
-    ratio = abs(measured.value) / measured.floor
-    assert ratio > 3 if seen else ratio < 2
+@pytest.mark.parametrize("name, defect, seen", CLAIMS)
+def test_metrics_see_what_they_say(name, defect, seen):
+    """Against data: beyond all that shuffling gives, or not. Else: more than three floors, or less than two."""
+    metric, (n, repeats) = METRICS[name], FEWER.get(name, (2000, 39))
+    law, samples, data, meant = clouds(defect, n)
+    if metric.against == "data":
+        generator = torch.Generator().manual_seed(0)
+        p = permutation_band(metric.measure, samples, data, repeats=repeats, generator=generator).p
+        assert (p == pytest.approx(2 / (repeats + 1))) is seen
+    else:
+        measured = metric.measure(samples, {"mixture": law, "flow": meant}[metric.against])
+        assert abs(measured.value) > 3 * measured.floor if seen else abs(measured.value) < 2 * measured.floor
+
+
+def test_the_table_is_complete():
+    assert {defect for m in METRICS.values() for defect in m.sees} == set(DEFECTS)
+    for name, m in METRICS.items():
+        assert m.measure.__name__ == name and m.measure.__doc__ and not set(m.sees) & set(m.blind_to)
+        assert set(m.sees) | set(m.blind_to) <= set(DEFECTS)
+    too_many = torch.zeros(METRICS["exact_w2"].most + 1, 2)
+    with pytest.raises(ValueError, match="at most"):
+        METRICS["exact_w2"].measure(too_many, too_many)
+
+
+def test_recall_praises_blur():
+    """Which is why it is not listed as blind to it."""
+    _, blurred, data, clean = clouds("blur", 2000)
+    assert recall(blurred, data).value > recall(clean, data).value
 
 
 def test_excess_nll_falls_below_zero_for_samples_that_crowd():

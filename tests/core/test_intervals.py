@@ -1,0 +1,129 @@
+import pytest
+import torch
+from core_common import normal
+from scipy import stats
+
+from ddpm_core import DATASETS, GaussianMixture
+from ddpm_core.intervals import bootstrap_interval, permutation_band
+from ddpm_core.metrics import METRICS, excess_nll, mode_coverage, sliced_w2, strong_error
+
+CHEAP = {name: m.measure for name, m in METRICS.items() if m.against == "data" and m.most is None}
+cheap = pytest.mark.parametrize("metric", CHEAP.values(), ids=CHEAP)
+EIGHT = DATASETS["eight_gaussians"]()
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+# ---- permutation ----
+
+
+def p_values(metric, experiments, n, repeats):
+    pairs = [(normal(n, 2, seed=2 * i), normal(n, 2, seed=2 * i + 1)) for i in range(experiments)]
+    return [permutation_band(metric, *pair, repeats=repeats, generator=seeded(i)).p for i, pair in enumerate(pairs)]
+
+
+@pytest.mark.parametrize("name", ["sliced_w2", "energy_distance", "mmd"])
+def test_p_values_are_uniform_when_the_laws_agree(name):
+    """On the grid of multiples of 2 / 40."""
+    p = p_values(CHEAP[name], 100, 30, 39)
+    assert stats.kstest([v - 0.025 for v in p], "uniform").pvalue > 1e-3
+
+
+@cheap
+def test_false_alarms_are_no_more_frequent_than_stated(metric):
+    """One time in ten at most; ties, of which a share of points has many, only make them rarer."""
+    alarms = sum(p <= 0.1 for p in p_values(metric, 100, 30, 39))
+    assert stats.binomtest(alarms, 100, 0.1, alternative="greater").pvalue > 1e-3
+
+
+@pytest.mark.slow
+@cheap
+def test_p_values_at_length(metric):
+    p = torch.tensor(p_values(metric, 1000, 60, 99))
+    for level in (0.02, 0.1, 0.5):
+        assert stats.binomtest(int((p <= level + 1e-9).sum()), 1000, level, alternative="greater").pvalue > 1e-3
+
+
+@cheap
+def test_the_band_is_what_shuffling_by_hand_gives(metric):
+    """The metric of 300 random halves, each computed anew."""
+    a, b = normal(60, 2), normal(60, 2, seed=2) + 0.3
+    band = permutation_band(metric, a, b, repeats=999, generator=seeded())
+    orders = [torch.randperm(120, generator=seeded(i)) for i in range(300)]
+    null = torch.tensor([metric(*torch.cat([a, b])[order].split(60)).value for order in orders])
+    assert 0.9 <= ((null >= band.low) & (null <= band.high)).double().mean() <= 0.99
+    value = metric(a, b).value
+    above, below = ((beyond).double().mean().item() for beyond in (null >= value, null <= value))
+    assert band.p == pytest.approx(min(1, 2 * min(above, below)), abs=0.12)
+
+
+@cheap
+def test_clouds_of_different_laws_have_the_smallest_p(metric):
+    a, b = normal(200, 2), 4 + normal(200, 2, seed=2)
+    band = permutation_band(metric, a, b, repeats=99, generator=seeded())
+    assert band.p == 0.02 and not band.low <= metric(a, b).value <= band.high
+
+
+def test_a_copy_is_as_suspicious_as_a_stray():
+    assert permutation_band(sliced_w2, normal(100, 2), normal(100, 2), repeats=99, generator=seeded()).p == 0.02
+
+
+def test_options_reach_the_metric_and_unknown_ones_do_not():
+    a, b = normal(50, 2), normal(50, 2, seed=2)
+    few, many = (
+        permutation_band(METRICS["precision"].measure, a, b, k=k, repeats=19, generator=seeded()) for k in (1, 9)
+    )
+    assert few.high < many.high
+    with pytest.raises(TypeError):
+        permutation_band(sliced_w2, a, b, generator=seeded(), bandwith=1)
+
+
+# ---- bootstrap ----
+
+
+def coverage(experiment, truth, times):
+    hits = sum(low <= truth <= high for low, high in map(experiment, range(times)))
+    return hits / times
+
+
+def test_intervals_hold_the_excess_nll_nineteen_times_of_twenty():
+    """Of N(0, 1.2^2 I) under N(0, I): D (s^2 - 1) / 2."""
+    one = GaussianMixture(1.0, torch.zeros(1, 2), 1.0)
+    interval = lambda i: bootstrap_interval(excess_nll, 1.2 * normal(300, 2, seed=i), one, generator=seeded(i))  # noqa: E731
+    assert 0.9 <= coverage(interval, 1.2**2 - 1, 300) <= 0.99
+
+
+def test_intervals_hold_the_strong_error():
+    """Of displacements N(0, 0.1^2 I)."""
+    ends = normal(300, 2)
+    interval = lambda i: bootstrap_interval(  # noqa: E731
+        strong_error, ends + 0.1 * normal(300, 2, seed=1000 + i), ends, generator=seeded(i)
+    )
+    assert 0.9 <= coverage(interval, 0.1 * 2**0.5, 300) <= 0.99
+
+
+@pytest.mark.parametrize("lost", [0, 1, 3])
+def test_intervals_hold_the_share_of_lost_modes(lost):
+    """Zero included, where no mode is lost and the value itself never is zero; so more often than stated."""
+    left = GaussianMixture(1.0, EIGHT.means[lost:], EIGHT.covariances[lost:])
+    interval = lambda i: bootstrap_interval(  # noqa: E731
+        mode_coverage, left.sample(300, generator=seeded(i)), EIGHT, repeats=199, generator=seeded(i)
+    )
+    assert coverage(interval, lost / 8, 200) >= 0.92
+
+
+def test_intervals_shrink_with_n():
+    ends = normal(6400, 2)
+    widths = []
+    for n in (400, 6400):
+        low, high = bootstrap_interval(strong_error, ends[:n] + normal(n, 2, seed=2), ends[:n], generator=seeded())
+        widths.append(high - low)
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.25)
+
+
+def test_intervals_repeat_with_the_generator():
+    x = EIGHT.sample(300, generator=seeded())
+    once, again, other = (bootstrap_interval(excess_nll, x, EIGHT, generator=seeded(i)) for i in (1, 1, 2))
+    assert once == again != other
