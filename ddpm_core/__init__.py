@@ -1,13 +1,16 @@
-"""Diffusion models in their mathematics: from data and schedules to training and metrics. torch and numpy only."""
+"""Diffusion models in their mathematics: from data and schedules to training and metrics. torch and numpy."""
 
 from .bound import variational_bound
 from .checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from .datasets import DATASETS
 from .denoisers import Denoiser, EmpiricalDenoiser, MixtureDenoiser, NetworkDenoiser
+from .distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
+from .exact_flow import exact_flow
+from .intervals import Measured, bootstrap_interval, permutation_band
 from .langevin import annealed, langevin
 from .likelihood import divergence, flow_log_prob
 from .memory import between, perplexity
-from .metrics import Measured, energy_distance, excess_nll, nearest_distance, sliced_w2
+from .metrics import METRICS, excess_nll, mode_coverage, nearest_distance, strong_error
 from .mixtures import GaussianMixture
 from .networks import MLP, NETWORKS
 from .prediction import Prediction
@@ -18,6 +21,7 @@ from .training import TrainConfig, TrainStep, train
 
 __all__ = [
     "DATASETS",
+    "METRICS",
     "MLP",
     "NETWORKS",
     "SAMPLERS",
@@ -38,19 +42,29 @@ __all__ = [
     "TrainStep",
     "annealed",
     "between",
+    "bootstrap_interval",
     "divergence",
     "energy_distance",
+    "exact_flow",
     "exact_reverse",
+    "exact_w2",
     "excess_nll",
     "flow_log_prob",
     "from_betas",
     "gaussian_reverse",
     "langevin",
     "load_checkpoint",
+    "mmd",
+    "mode_coverage",
     "nearest_distance",
+    "one_nn_accuracy",
+    "permutation_band",
     "perplexity",
+    "precision",
+    "recall",
     "save_checkpoint",
     "sliced_w2",
+    "strong_error",
     "train",
     "variational_bound",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from .prediction import Prediction
 from .schedules import Schedule
 
 Denoiser = Callable[[Tensor, float, float], Prediction]
+NoiseLevel = tuple[float, float]  # alpha, sigma
 TARGETS = ("v", "eps", "x0")
 
 
@@ -26,6 +27,10 @@ class MixtureDenoiser:
 
     def __call__(self, x: Tensor, alpha: float, sigma: float) -> Prediction:
         return Prediction.of(x, alpha, sigma, x0=self.mixture.denoise(x, alpha, sigma))
+
+    def posterior_variance(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """Var(x0 | x), the mean over coordinates, for x [n, D]; [n]: how far x0-hat may be from the truth."""
+        return self.mixture.posterior_variance(x, alpha, sigma)
 
 
 class EmpiricalDenoiser(MixtureDenoiser):
@@ -53,22 +58,37 @@ class NetworkDenoiser:
         if target not in TARGETS:
             raise KeyError(f"unknown target {target!r}; known: {', '.join(TARGETS)}")
         self.net, self.target, self.metadata = net, target, metadata or {}
-        self.levels: dict[tuple[float, float], Tensor] = {}  # what the network makes of a noise level, where known
+        self.levels: dict[NoiseLevel, Tensor] = {}  # what the network makes of a noise level, where known
 
-    def along(self, schedule: Schedule) -> NetworkDenoiser:
-        """The same denoiser, with what depends on the noise level alone computed for all steps of `schedule` at once.
+    def along(self, schedule: Schedule, between: Sequence[NoiseLevel] = ()) -> NetworkDenoiser:
+        """The same denoiser, with what depends on the noise level alone computed for all steps of `schedule` at once,
+        and for the levels `between` them at which a sampler of several stages asks.
 
-        For networks that are net.at(x, net.level(lam)); any other is returned as it is.
+        For networks that are net.at(x, net.level(lam)); any other is returned as it is. A denoiser that was prepared
+        already learns what it lacks; others are left alone, as their network may still be in training.
         """
-        pairs = list(zip(schedule.alpha.tolist(), schedule.sigma.tolist(), strict=True))
-        if not hasattr(self.net, "level") or self.levels.keys() >= set(pairs):
+        pairs = [*zip(schedule.alpha.tolist(), schedule.sigma.tolist(), strict=True), *between]
+        missing = [pair for pair in dict.fromkeys(pairs) if pair not in self.levels]
+        if not hasattr(self.net, "level") or not missing:
             return self
-        lam = torch.tensor([half_log_snr(*pair) for pair in pairs], dtype=torch.float64)
-        prepared = copy.copy(self)
+        lam = torch.tensor([half_log_snr(*pair) for pair in missing], dtype=torch.float64)
         with torch.no_grad():
-            levels = self.net.level(lam.to(next(self.net.parameters())))
-        prepared.levels = dict(zip(pairs, levels, strict=True))
+            known = self.net.level(lam.to(next(self.net.parameters())))
+        prepared = self if self.levels else copy.copy(self)
+        prepared.levels = self.levels | dict(zip(missing, known, strict=True))
         return prepared
+
+    def at_once(self, xs: Sequence[Tensor], levels: Sequence[NoiseLevel]) -> list[Prediction]:
+        """What it says of every one of xs, each [n, ...], at its own level, by one pass through the network.
+
+        For levels that it was prepared for, and networks whose `at` broadcasts over them.
+        """
+        scales = [math.hypot(*level) for level in levels]
+        with torch.no_grad():
+            known = torch.stack([self.levels[level] for level in levels])[:, None]
+            outs = self.net.at(torch.stack([x / scale for x, scale in zip(xs, scales, strict=True)]), known)
+        parts = zip(xs, levels, outs, scales, strict=True)
+        return [self._prediction(x, *level, out, scale) for x, level, out, scale in parts]
 
     def __call__(self, x: Tensor, alpha: float, sigma: float) -> Prediction:
         scale, level = math.hypot(alpha, sigma), self.levels.get((alpha, sigma))
@@ -78,10 +98,20 @@ class NetworkDenoiser:
                 out = self.net(x / scale, lam)
             else:
                 out = self.net.at(x / scale, level)
-        # v scales with the point; eps and x0 do not
+        return self._prediction(x, alpha, sigma, out, scale)
+
+    def _prediction(self, x: Tensor, alpha: float, sigma: float, out: Tensor, scale: float) -> Prediction:
+        """v scales with the point; eps and x0 do not."""
         return Prediction.of(x, alpha, sigma, **{self.target: out * scale if self.target == "v" else out})
 
 
-def along(denoiser: Denoiser, schedule: Schedule) -> Denoiser:
-    """`denoiser`, prepared for the steps of `schedule` where it can be."""
-    return denoiser.along(schedule) if isinstance(denoiser, NetworkDenoiser) else denoiser
+def along(denoiser: Denoiser, schedule: Schedule, between: Sequence[NoiseLevel] = ()) -> Denoiser:
+    """`denoiser`, prepared for the steps of `schedule`, and the levels `between` them, where it can be."""
+    return denoiser.along(schedule, between) if isinstance(denoiser, NetworkDenoiser) else denoiser
+
+
+def at_once(denoiser: Denoiser, xs: Sequence[Tensor], levels: Sequence[NoiseLevel]) -> list[Prediction]:
+    """What `denoiser` says of each of xs [n, ...] at its own level; by one pass where it is a prepared network."""
+    if isinstance(denoiser, NetworkDenoiser) and denoiser.levels.keys() >= set(levels):
+        return denoiser.at_once(xs, levels)
+    return [denoiser(x, *level) for x, level in zip(xs, levels, strict=True)]

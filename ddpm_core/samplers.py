@@ -1,4 +1,4 @@
-"""Samplers: generators that walk a schedule from noise (t = T) to data (t = 0).
+"""The registry of samplers: generators that walk a schedule from noise (t = T) to data (t = 0).
 
 Every sampler has the signature
 
@@ -10,118 +10,57 @@ callable t -> z, the fresh unit noise [n, ...] for the step that leaves t. Start
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
-import torch
-from torch import Tensor
+from .adaptive_solver import adaptive
+from .multistep_solvers import adams_bashforth, deis, dpmpp_2m, dpmpp_2m_sde, dpmpp_3m, unipc_2, unipc_3
+from .ode_solvers import dpm_solver_2, euler, euler_velocity, heun, rk4
+from .parallel_in_time import paradigms
+from .particle_noise import ParticleNoise
+from .reverse_step import VARIANCES
+from .sde_solvers import DDPM_VARIANCES, ddim, ddpm, edm_stochastic, euler_ancestral, langevin_pc
+from .stepping import Noise, Step
 
-from .denoisers import Denoiser, along
-from .mixtures import GaussianMixture
-from .prediction import Prediction
-from .reverse_step import VARIANCES, posterior_coefficients, reverse_variances  # noqa: F401 - what ddpm knows
-from .schedules import Schedule
-
-Noise = Callable[[int], Tensor]
-
-
-DATA_STREAM = 2**32  # later than any step
+__all__ = ["DDPM_VARIANCES", "SAMPLERS", "TRAITS", "VARIANCES", "Noise", "ParticleNoise", "Step", "Traits", "steps_for"]
 
 
-class ParticleNoise:
-    """Unit normal noise whose row i depends on (seed, t, i) only: not on n, the device or the order of calls.
+class Traits(NamedTuple):
+    """What a sampler promises with its default options."""
 
-    numpy's counter-based Philox, keyed by (seed, t) and filled row by row, so that two runs with different samplers or
-    numbers of particles can be compared particle by particle.
-    """
-
-    def __init__(self, seed: int, n: int, shape: tuple[int, ...] = (2,), device: torch.device | str = "cpu"):
-        if not 0 <= seed < 2**64 or n < 0:
-            raise ValueError(f"need seed in 0 .. 2^64 - 1 and n >= 0, got seed = {seed}, n = {n}")
-        self.seed, self.shape, self.device = seed, (n, *shape), device
-
-    def __call__(self, t: int) -> Tensor:
-        """z for the step that leaves t, float32 [n, *shape]."""
-        bits = np.random.Philox(key=np.array([self.seed, t], dtype=np.uint64))
-        z = np.random.Generator(bits).standard_normal(self.shape, dtype=np.float32)
-        return torch.from_numpy(z).to(self.device)
-
-    def start(self) -> Tensor:
-        """The unit noise that particles start from [n, *shape]; no step leaves t = 0, so its stream is free for it."""
-        return self(0)
-
-    def data(self, mixture: GaussianMixture) -> tuple[Tensor, Tensor]:
-        """Particle i's point in the data [n, D] and the component that it belongs to [n], by the same rule."""
-        draw = ParticleNoise(self.seed, self.shape[0], (mixture.D + 1,))
-        return mixture.components_from_noise(draw(DATA_STREAM))
+    sampler: Callable[..., Iterator[Step]]
+    order: int | None  # error against the exact flow of the same particle ~ nfe^-order; None: it does not follow it
+    per_step: int | None  # network evaluations a step, but one at the last; None: not a fixed number
+    stochastic: bool = False  # fresh noise on the way
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    t: int  # index into the schedule, T .. 0
-    x: Tensor  # [n, ...] where the particles are at t
-    prediction: Prediction  # what the denoiser says of x; at t = 0, where nothing is asked, x0 is x
-    nfe: int  # network evaluations so far
+TRAITS: dict[str, Traits] = {
+    "ddpm": Traits(ddpm, None, 1, stochastic=True),
+    "ddim": Traits(ddim, 1, 1),
+    "euler": Traits(euler, 1, 1),
+    "euler_velocity": Traits(euler_velocity, 1, 1),
+    "heun": Traits(heun, 2, 2),
+    "dpm_solver_2": Traits(dpm_solver_2, 2, 2),
+    "rk4": Traits(rk4, 4, 4),
+    "adams_bashforth": Traits(adams_bashforth, 2, 1),
+    "deis": Traits(deis, 3, 1),
+    "dpmpp_2m": Traits(dpmpp_2m, 2, 1),
+    "dpmpp_3m": Traits(dpmpp_3m, 3, 1),
+    "unipc_2": Traits(unipc_2, 3, 1),
+    "unipc_3": Traits(unipc_3, 4, 1),
+    "adaptive": Traits(adaptive, 3, None),
+    "paradigms": Traits(paradigms, 1, None),
+    "euler_ancestral": Traits(euler_ancestral, None, 1, stochastic=True),
+    "dpmpp_2m_sde": Traits(dpmpp_2m_sde, None, 1, stochastic=True),
+    "edm_stochastic": Traits(edm_stochastic, None, 2, stochastic=True),
+    "langevin_pc": Traits(langevin_pc, None, 2, stochastic=True),
+}
+SAMPLERS: dict[str, Callable[..., Iterator[Step]]] = {name: traits.sampler for name, traits in TRAITS.items()}
 
 
-def _walk(denoiser: Denoiser, schedule: Schedule, x: Tensor, update: Callable[[int, Tensor, Prediction], Tensor]):
-    """Ask once at every level, let `update(t, x_t, prediction)` give x_{t-1}: what all one-step samplers share."""
-    denoiser, alpha, sigma = along(denoiser, schedule), schedule.alpha.tolist(), schedule.sigma.tolist()
-    for t in range(schedule.T, 0, -1):
-        prediction = denoiser(x, alpha[t], sigma[t])
-        yield Step(t, x, prediction, schedule.T - t + 1)
-        x = update(t, x, prediction)
-    yield Step(0, x, Prediction.of(x, 1.0, 0.0, x0=x), schedule.T)
-
-
-def ddpm(
-    denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, variance: str = "beta_tilde"
-) -> Iterator[Step]:
-    """Ancestral sampling from q(x_{t-1} | x_t, x0-hat) (Ho et al. 2020, eq. 6, 7 and algorithm 2), on any path.
-
-    variance: "beta", the one-step noise of the chain, or "beta_tilde", the posterior's. No noise at the last step.
-    """
-    of_x0, of_x = (part.tolist() for part in posterior_coefficients(schedule))
-    std = reverse_variances(schedule, variance).sqrt().tolist()
-
-    def update(t: int, x: Tensor, prediction: Prediction) -> Tensor:
-        mean = of_x0[t - 1] * prediction.x0 + of_x[t - 1] * x
-        return mean + std[t - 1] * noise(t).to(x) if t > 1 else mean
-
-    return _walk(denoiser, schedule, x_T, update)
-
-
-def ddim(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, eta: float = 0.0) -> Iterator[Step]:
-    """Denoise, then noise again with partly old, partly fresh noise (Song et al. 2021, eq. 12 and 16).
-
-    eta = 0 is deterministic, eta = 1 is `ddpm` with beta_tilde on any stride.
-    """
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta must lie in 0 .. 1, got {eta}")
-    alpha, sigma = schedule.alpha.tolist(), schedule.sigma.tolist()
-
-    def update(t: int, x: Tensor, prediction: Prediction) -> Tensor:
-        fresh = eta * schedule.transition(t - 1, t)[1] * sigma[t - 1] / sigma[t]
-        kept = math.sqrt(max(sigma[t - 1] ** 2 - fresh**2, 0.0))
-        x = alpha[t - 1] * prediction.x0 + kept * prediction.eps
-        return x + fresh * noise(t).to(x) if fresh > 0 else x
-
-    return _walk(denoiser, schedule, x_T, update)
-
-
-def euler(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
-    """Euler's method on the probability-flow ODE dx/dt = alpha' x0-hat + sigma' eps-hat; deterministic.
-
-    Equals DDIM where alpha and sigma are affine in t (flow matching), and only there.
-    """
-    d_alpha, d_sigma = (slope.tolist() for slope in schedule.path_slope())
-
-    def update(t: int, x: Tensor, prediction: Prediction) -> Tensor:
-        return x - prediction.velocity(d_alpha[t], d_sigma[t])
-
-    return _walk(denoiser, schedule, x_T, update)
-
-
-SAMPLERS: dict[str, Callable[..., Iterator[Step]]] = {"ddpm": ddpm, "ddim": ddim, "euler": euler}
+def steps_for(name: str, nfe: int) -> int:
+    """The most steps of SAMPLERS[name] that `nfe` network evaluations pay for; ValueError if none, or not fixed."""
+    per_step = TRAITS[name].per_step
+    if per_step is None or nfe < 1:
+        raise ValueError(f"no number of steps of {name} takes {nfe} evaluations")
+    return (nfe - 1) // per_step + 1

@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-SPACINGS = ("trailing", "leading", "linspace")
+SPACINGS = ("trailing", "leading", "linspace", "uniform_lam", "karras")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,20 +96,41 @@ class Schedule:
     def subsample(self, steps: int, spacing: str = "trailing") -> Schedule:
         """Keep `steps` of the T noise levels, and data at index 0 (Lin et al. 2024, table 2).
 
-        trailing starts at T, linspace spans 1..T, leading starts at 1 and stops short of T.
+        trailing starts at T, linspace spans 1..T, leading starts at 1 and stops short of T. uniform_lam and karras
+        start at T and take the levels nearest to an even grid in lam (Lu et al. 2022), or in (sigma / alpha)^(1/7)
+        (Karras et al. 2022, eq. 5), each level once. They choose among the T levels too, rather than make new ones
+        between them, because some paths are known at their levels only. ValueError unless steps lies in 1..T, KeyError
+        for an unknown spacing.
         """
         if not 1 <= steps <= self.T:
             raise ValueError(f"steps must be between 1 and T = {self.T}, got {steps}")
         if spacing == "trailing":
-            levels = self.T - torch.arange(steps, dtype=torch.float64).flip(0) * self.T / steps
+            keep = self.T - torch.arange(steps, dtype=torch.float64).flip(0) * self.T / steps
         elif spacing == "leading":
-            levels = 1 + torch.arange(steps, dtype=torch.float64) * (self.T // steps)
+            keep = 1 + torch.arange(steps, dtype=torch.float64) * (self.T // steps)
         elif spacing == "linspace":
-            levels = 1 + torch.linspace(0, self.T - 1, steps, dtype=torch.float64).round()
+            keep = 1 + torch.linspace(0, self.T - 1, steps, dtype=torch.float64).round()
+        elif spacing == "uniform_lam":
+            keep = self._nearest(self.lam, steps)
+        elif spacing == "karras":
+            keep = self._nearest(-((self.sigma / self.alpha) ** (1 / 7)), steps)
         else:
             raise KeyError(f"unknown spacing {spacing!r}; known: {', '.join(SPACINGS)}")
-        keep = torch.cat([torch.zeros(1), levels.round()]).long()
+        keep = torch.cat([torch.zeros(1), keep.round()]).long()
         return Schedule(self.alpha[keep], self.sigma[keep])
+
+    def _nearest(self, falling: Tensor, steps: int) -> Tensor:
+        """`steps` of the indices 1..T, ascending, distinct, T among them, where `falling` is nearest to an even grid.
+
+        falling [T + 1]: what the grid is even in; where it is infinite, at alpha_T = 0, it counts as one level earlier.
+        """
+        values = torch.where(falling.isfinite(), falling, falling.roll(1))[1:]  # [T]
+        grid = torch.linspace(values[-1].item(), values[0].item(), steps, dtype=torch.float64)  # from noise to data
+        keep, above = [], self.T + 1
+        for left, t in zip(range(steps, 0, -1), (values - grid[:, None]).abs().argmin(1).tolist(), strict=True):
+            above = max(min(t + 1, above - 1), left)  # no level twice, and one for each that is left
+            keep.append(above)
+        return torch.tensor([*keep[:0:-1], self.T], dtype=torch.float64)
 
 
 def _evenly(T: int, start: float, end: float, points: int) -> Tensor:

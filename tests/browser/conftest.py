@@ -91,6 +91,8 @@ class Lab:
     def more(self, tab: str) -> None:
         """Unfold the controls that are needed less often."""
         self.page.locator(f"#{tab}-more button").first.click()
+        self.page.locator(f"#{tab}-more input").first.wait_for()
+        self.page.wait_for_timeout(500)  # what Gradio mounts takes its value a moment later, and would lose a faster hand's
 
 
 @pytest.fixture(scope="session")

@@ -194,11 +194,15 @@ def test_every_picture_has_a_text_alternative(visit):
     lab = visit("?t=100")
     lab.until("forward", "s.idle")
     lab.page.wait_for_function(SETTLED)
-    lab.page.locator("#forward-why-chart").scroll_into_view_if_needed()
-    lab.page.wait_for_function("lab.charts['forward-why'].gd.data?.length")
-    labels = lab.page.evaluate(
-        "[...document.querySelectorAll('[role=img]')].map(node => node.getAttribute('aria-label'))"
+    for chart in ("why", "forgetting"):
+        lab.page.locator(f"#forward-{chart}-chart").scroll_into_view_if_needed()
+        lab.page.wait_for_function(f"lab.charts['forward-{chart}'].gd.data?.length")
+    lab.page.locator("#drifts-fields").scroll_into_view_if_needed()
+    lab.page.locator("#drifts-fields canvas[aria-label]").nth(3).wait_for()
+    said = (
+        "[...document.querySelectorAll('[role=img]')].filter(lab.visible).map(node => node.getAttribute('aria-label'))"
     )
+    labels = lab.page.evaluate(said)
     assert len(labels) >= 3
     assert all(label and re.search(r"\d", label) for label in labels)
 

@@ -22,7 +22,7 @@ from ddpm_core import (
 from ddpm_core.samplers import VARIANCES
 
 EIGHT = MixtureDenoiser(DATASETS["eight_gaussians"]())
-ddpm, ddim, euler = (SAMPLERS[name] for name in ("ddpm", "ddim", "euler"))
+ddpm, ddim, euler, euler_velocity = (SAMPLERS[name] for name in ("ddpm", "ddim", "euler", "euler_velocity"))
 
 
 # ---- what every sampler does ----
@@ -43,7 +43,8 @@ def test_walks_from_T_to_0_and_counts_every_evaluation(variant, schedule, T):
     for t, step in zip(range(T, -1, -1), walk, strict=True):
         assert step.t == t and step.nfe == len(asked)
         assert step.x.shape == (5, 2) and step.x.dtype == f64 and step.x.isfinite().all()
-    assert asked[0] == (schedule.alpha[-1], schedule.sigma[-1])
+    if name != "edm_stochastic":  # which stirs in more noise before it asks
+        assert (schedule.alpha[-1], schedule.sigma[-1]) in asked
     assert step.prediction.x0 is step.x and torch.equal(start, before)
 
 
@@ -74,13 +75,13 @@ def test_particle_i_does_not_depend_on_how_many_there_are(variant):
     denoiser = MixtureDenoiser(DATASETS["two_moons"]())
     noises = [ParticleNoise(3, n) for n in (4, 300)]
     few, many = (last(SAMPLERS[name](denoiser, schedule, z.start().double(), noise=z, **options)) for z in noises)
-    close(few, many[:4], 1e-9)
+    close(few, many[:4], 1e-2 if name == "adaptive" else 1e-9)  # one step size serves all its particles
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_unknown_options_are_refused(name):
     with pytest.raises(TypeError):
-        SAMPLERS[name](None, SCHEDULES["flow"](2), torch.zeros(1, 2), noise=None, churn=1.0)
+        SAMPLERS[name](None, SCHEDULES["flow"](2), torch.zeros(1, 2), noise=None, colour=1.0)
 
 
 def test_impossible_options_are_refused_before_anything_runs():
@@ -105,20 +106,27 @@ def test_ddim_with_eta_one_is_ddpm_with_beta_tilde_on_every_stride(schedule, ste
         close(a.x / schedule.scale[a.t], b.x / schedule.scale[a.t], 1e-11)
 
 
-def test_euler_is_ddim_where_the_path_is_affine_and_only_there():
+@pytest.mark.parametrize("path", SCHEDULES)
+def test_euler_in_edm_coordinates_is_ddim_on_every_path(path):
+    schedule = SCHEDULES[path](20)
+    start = schedule.scale[-1] * normal(50, 2)
+    close(*(last(sampler(EIGHT, schedule, start, noise=None)) for sampler in (euler, ddim)))
+
+
+def test_euler_on_the_velocity_is_ddim_where_the_path_is_affine_and_only_there():
     denoiser, start = MixtureDenoiser(DATASETS["two_moons"]()), normal(50, 2)
     flow, cosine = (
-        [last(sampler(denoiser, SCHEDULES[path](50), start, noise=None)) for sampler in (euler, ddim)]
+        [last(sampler(denoiser, SCHEDULES[path](50), start, noise=None)) for sampler in (euler_velocity, ddim)]
         for path in ("flow", "cosine")
     )
     close(*flow)
     assert (cosine[0] - cosine[1]).abs().max() > 1e-2
 
 
-def test_a_step_of_euler_follows_the_velocity_where_it_starts():
+def test_a_step_of_euler_on_the_velocity_follows_the_velocity_where_it_starts():
     """On (cos, sin) of pi/2 t/T the velocity per step is pi/2T v; the slopes are of second order, so to (pi/2T)^2."""
     T = 200
-    steps = list(euler(EIGHT, trig(T), normal(50, 2), noise=None))
+    steps = list(euler_velocity(EIGHT, trig(T), normal(50, 2), noise=None))
     for here, there in pairwise(steps):
         close((here.x - there.x) / (torch.pi / 2 / T), here.prediction.v, 1e-3)
 
@@ -206,7 +214,7 @@ def test_one_point_is_found(variant, schedule, steps):
     (name, options), s = variant, SCHEDULES[schedule](64).subsample(steps)
     point, start = torch.tensor([[2.0, -1.0]], dtype=f64), s.scale[-1] * normal(5, 2)
     found = last(SAMPLERS[name](EmpiricalDenoiser(point), s, start, noise=lambda t: normal(5, 2), **options))
-    curved = name == "euler" and schedule != "flow"
+    curved = name == "euler_velocity" and schedule != "flow"
     if curved and steps < 64:
         pytest.skip("too coarse for Euler's method")
     assert (found - point).norm(dim=1).max() < (3 * s.sigma[1] if curved else 1e-12)

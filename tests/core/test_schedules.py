@@ -179,7 +179,7 @@ def test_float32_is_refused():
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 10, 50, 250, 999, 1000])
-@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("spacing", ["trailing", "leading", "linspace"])
 def test_subsample_keeps_the_levels_that_diffusers_keeps(spacing, steps):
     """Index t here is timestep t - 1 there."""
     theirs = DDIMScheduler(num_train_timesteps=1000, timestep_spacing=spacing)
@@ -198,6 +198,20 @@ def test_every_subsample_is_a_schedule_of_kept_levels(name, spacing):
         assert steps == coarse.T and torch.isin(coarse.lam, full.lam).all()
         assert coarse.lam[-1] == full.lam[-1] or spacing == "leading" or steps == 1
     assert torch.equal(coarse.alpha, full.alpha) and torch.equal(coarse.sigma, full.sigma)
+
+
+VARIABLES = {"uniform_lam": lambda s: s.lam, "karras": lambda s: -((-s.lam / 7).exp())}
+
+
+@pytest.mark.parametrize("spacing, variable", VARIABLES.items())
+def test_spacings_are_even_in_their_variable(spacing, variable):
+    """To within the distance of the levels that there are to choose from."""
+    full = SCHEDULES["cosine"](1000)
+    grid, apart = variable(full.subsample(12, spacing))[1:], variable(full)[1:].diff().abs()
+    steps = grid.diff()
+    assert (steps - steps.mean()).abs().max() < 2 * apart.max()
+    coarse = variable(full.subsample(12, "trailing"))[1:].diff()
+    assert steps.std() < coarse.std()
 
 
 def test_subsample_of_a_subsample_is_a_subsample():
