@@ -92,7 +92,7 @@ class Lab:
         """Unfold the controls that are needed less often."""
         self.page.locator(f"#{tab}-more button").first.click()
         self.page.locator(f"#{tab}-more input").first.wait_for()
-        self.page.wait_for_timeout(500)  # what Gradio mounts takes its value a moment later, and would lose a faster hand's
+        self.page.wait_for_timeout(500)  # what was just mounted takes its value a moment later: a faster hand's is lost
 
 
 @pytest.fixture(scope="session")
