@@ -2,10 +2,11 @@
 
 from .bound import variational_bound
 from .checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from .convergence import affordable, arrive, fitted_order, local_errors
 from .datasets import DATASETS
 from .denoisers import Denoiser, EmpiricalDenoiser, MixtureDenoiser, NetworkDenoiser
 from .distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
-from .exact_flow import exact_flow
+from .exact_flow import exact_flow, exact_flow_between
 from .intervals import Measured, bootstrap_interval, permutation_band
 from .langevin import annealed, langevin
 from .likelihood import divergence, flow_log_prob
@@ -40,20 +41,25 @@ __all__ = [
     "Step",
     "TrainConfig",
     "TrainStep",
+    "affordable",
     "annealed",
+    "arrive",
     "between",
     "bootstrap_interval",
     "divergence",
     "energy_distance",
     "exact_flow",
+    "exact_flow_between",
     "exact_reverse",
     "exact_w2",
     "excess_nll",
+    "fitted_order",
     "flow_log_prob",
     "from_betas",
     "gaussian_reverse",
     "langevin",
     "load_checkpoint",
+    "local_errors",
     "mmd",
     "mode_coverage",
     "nearest_distance",

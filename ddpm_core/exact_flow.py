@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor
 
+from .denoisers import NoiseLevel
 from .mixtures import GaussianMixture
 from .schedules import Schedule
 
@@ -28,10 +29,21 @@ def exact_flow(mixture: GaussianMixture, x_T: Tensor, schedule: Schedule, *, ste
     matters. `steps` steps of the classical fourth-order Runge-Kutta method: 4 steps evaluations of mixture.denoise, an
     error that falls as steps^-4. ValueError for a mixture with a zero variance: its flow does not end smoothly.
     """
+    start = schedule.alpha[-1].item(), schedule.sigma[-1].item()
+    return exact_flow_between(mixture, x_T, start, (1.0, 0.0), steps=steps)
+
+
+def exact_flow_between(
+    mixture: GaussianMixture, x: Tensor, here: NoiseLevel, there: NoiseLevel, *, steps: int = 16
+) -> Tensor:
+    """Where the flow carries x [n, D] from the level `here` to the level `there`, each (alpha, sigma); [n, D] float64.
+
+    Raises what exact_flow raises.
+    """
     bandwidth = mixture.variances.min().sqrt().item()
     if bandwidth == 0:
         raise ValueError("exact_flow needs a mixture without zero variances")
-    top = math.asinh(torch.atan2(schedule.sigma[-1], schedule.alpha[-1]).item() / bandwidth)
+    top, end = (math.asinh(math.atan2(sigma, alpha) / bandwidth) for alpha, sigma in (here, there))
 
     def rate(x: Tensor, u: float) -> Tensor:
         """dx/du; [n, D]. At data v = -sigma score is zero."""
@@ -41,12 +53,12 @@ def exact_flow(mixture: GaussianMixture, x_T: Tensor, schedule: Schedule, *, ste
             return torch.zeros_like(x)
         return bandwidth * math.cosh(u) / sigma * (alpha * x - mixture.denoise(x, alpha, sigma))
 
-    x, h = x_T.to("cpu", torch.float64) / schedule.scale[-1], -top / steps
-    for i in range(steps, 0, -1):
-        u = top * i / steps
+    x, h = x.to("cpu", torch.float64) / math.hypot(*here), (end - top) / steps
+    for i in range(steps):
+        u, after = top + i * h, end - (steps - 1 - i) * h  # data, u = 0, is met exactly
         k1 = rate(x, u)
         k2 = rate(x + h / 2 * k1, u + h / 2)
         k3 = rate(x + h / 2 * k2, u + h / 2)
-        k4 = rate(x + h * k3, top * (i - 1) / steps)
+        k4 = rate(x + h * k3, after)
         x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return x
+    return x * math.hypot(*there)

@@ -1,0 +1,53 @@
+"""What evaluations buy: solvers at equal cost, the order of what they get wrong, and what each single step does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .denoisers import Denoiser, MixtureDenoiser
+from .exact_flow import exact_flow_between
+from .mixtures import GaussianMixture
+from .samplers import SAMPLERS, TRAITS, ParticleNoise, Step, steps_for
+from .schedules import Schedule
+from .stepping import levels
+
+
+def affordable(name: str, schedule: Schedule, nfe: int, spacing: str = "trailing") -> Schedule:
+    """As many levels of `schedule` as SAMPLERS[name] can walk with `nfe` network evaluations, chosen by `spacing`.
+
+    ValueError where no number of steps has a known price, or none is that cheap.
+    """
+    return schedule.subsample(min(steps_for(name, nfe), schedule.T), spacing)
+
+
+def arrive(name: str, denoiser: Denoiser, schedule: Schedule, noise: ParticleNoise, **options) -> Step:
+    """The last step of SAMPLERS[name] along all of `schedule` from noise.start(): its x is the sample [n, ...]."""
+    *_, last = SAMPLERS[name](denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise, **options)
+    return last
+
+
+def fitted_order(nfe: Sequence[float], error: Sequence[float]) -> float:
+    """p of error ~ nfe^-p, by least squares in logarithms."""
+    return -float(np.polyfit(np.log(nfe), np.log(error), 1)[0])
+
+
+def local_errors(name: str, mixture: GaussianMixture, schedule: Schedule, noise: ParticleNoise) -> Tensor:
+    """What each step of a solver does wrong with the exact denoiser, [T] for t = T .. 1 -> t - 1.
+
+    The root mean square distance, in variance-preserving coordinates and standard deviations of the data, between where
+    the solver goes from its own x_t and where the exact flow goes from there (the local error of Hairer, Norsett &
+    Wanner 1993, II.3). ValueError for a sampler with fresh noise, which follows no flow.
+    """
+    if TRAITS[name].stochastic:
+        raise ValueError(f"{name} adds fresh noise: its steps have no local error")
+    x_T, level = schedule.scale[-1] * noise.start().double(), levels(schedule)
+    errors = []
+    for before, after in pairwise(SAMPLERS[name](MixtureDenoiser(mixture), schedule, x_T, noise=noise)):
+        exact = exact_flow_between(mixture, before.x, level[before.t], level[after.t], steps=8)
+        errors.append((after.x - exact).square().sum(-1).mean().sqrt() / schedule.scale[after.t])
+    return torch.stack(errors)
