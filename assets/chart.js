@@ -10,8 +10,11 @@ const CONFIG = {displaylogo: false, showTips: false, modeBarButtons: [["toImage"
 const EMPTY = '{"data": [], "layout": {"xaxis": {"visible": false}, "yaxis": {"visible": false}}}';
 // What a figure says in English is said in the language of the page where it has a translation; its text alternative is a Message.
 function translate({data, layout}) {
-  for (const trace of data) if (trace.name) trace.name = lab.t(trace.name);
-  for (const [key, {title}] of Object.entries(layout)) if (/^[xy]axis\d*$/.test(key) && title?.text) title.text = lab.t(title.text);
+  for (const trace of data) if (trace.name) trace.name = trace.name.split(" · ").map(part => lab.t(part)).join(" · ");
+  for (const [key, axis] of Object.entries(layout)) if (/^[xy]axis\d*$/.test(key)) {
+    if (axis.title?.text) axis.title.text = lab.t(axis.title.text);
+    if (axis.ticktext) axis.ticktext = axis.ticktext.map(text => lab.t(text));
+  }
   return {data, layout};
 }
 

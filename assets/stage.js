@@ -18,11 +18,12 @@ const chips = ["data", "x0", "trails"].map(layer =>
 const speeds = [.25, .5, 1, 2, 4].map(speed => `<option value="${speed}">${speed}×</option>`).join("");
 const BACK = icon("M3 3h2v10H3zM13 3v10L6 8z"), FORWARD = icon("M11 3h2v10h-2zM3 3v10l7-5z");
 const FULLSCREEN = icon("M2 6V2h4v1.5H3.5V6zM10 2h4v4h-1.5V3.5H10zM14 10v4h-4v-1.5h2.5V10zM6 14H2v-4h1.5v2.5H6z");
+const [SHOTS_FROM, SHOTS_TO, SHOT] = props.ends ?? ["untrained", "trained", "step"];
 const TRAINING = `<div class="lab-bar lab-shots">
-    <span class="lab-end">${say("untrained")}</span>
-    <input class="lab-range" type="range" min="0" max="0" step="1" value="0" aria-label="${say("training_time")}">
-    <span class="lab-end">${say("trained")}</span>
-    <span class="lab-now">${say("step")} <b data-number="shot">0</b> / <span data-text="steps">0</span></span>
+    <span class="lab-end">${say(SHOTS_FROM)}</span>
+    <input class="lab-range" type="range" min="0" max="0" step="1" value="0" aria-label="${say(props.ends ? SHOT : "training_time")}">
+    <span class="lab-end">${say(SHOTS_TO)}</span>
+    <span class="lab-now">${say(SHOT)} <b data-number="shot">0</b> / <span data-text="steps">0</span></span>
   </div>`;
 element.innerHTML = `<section class="lab-stage${bar ? "" : " lab-bare"}">
   <div class="lab-picture-area">
@@ -36,7 +37,7 @@ element.innerHTML = `<section class="lab-stage${bar ? "" : " lab-bare"}">
     <span class="lab-end" data-end="data">${say("data")}</span>
     <input class="lab-range" type="range" min="0" max="0" step="1" value="0" aria-label="${say("time")}">
     <span class="lab-end" data-end="noise">${say("noise")}</span>
-    <span class="lab-now"><var>t</var> = <b data-number="t">0</b> / <span data-text="T">0</span></span>
+    <span class="lab-now">${props.time ? say(props.time) : "<var>t</var> ="} <b data-number="t">0</b> / <span data-text="T">0</span></span>
     <select aria-label="${say("speed")}" title="${say("speed")}">${speeds}</select>
   </div>
 ${shots ? TRAINING : ""}  <div class="lab-tools">${chips}${document.fullscreenEnabled ? button("fullscreen", FULLSCREEN) : ""}</div>
@@ -395,17 +396,19 @@ function readNumbers(shown) {
 }
 
 function readHeader() {
-  const {title, badge: kind, metrics: rows = [], series} = run.header;
+  const {title, badge: kind, metrics: measured = [], per_shot, series} = run.header;
+  const rows = per_shot?.map(({name, value}) => ({name, value: value[run.shot]})) ?? measured;
   text.series.parentElement.hidden = !series;
   if (series) put(text.series_name, say(series.name));
   put(text.title, title.map(key => say(key)).join(" · "));
+  text.title.style.boxShadow = value.ink ? `0 3px 0 var(--lab-${value.ink})` : "";
   badge.hidden = !kind;
   badge.className = `lab-badge ${kind}`;
   put(badge, say(kind));
   metrics.replaceChildren(...rows.map(({name, value, floor, n, unit}) => {
     const row = document.createElement("span"), figure = document.createElement("b");
     const reliability = [floor != null && `${say("floor")} ${number(floor)}`, n != null && `n = ${n}`].filter(Boolean).join(", ");
-    figure.textContent = number(value);
+    figure.textContent = Number.isInteger(value) ? value : number(value ?? NaN);
     row.append(`${say(name)} `, figure, unit ? ` ${unit}` : "", reliability && ` (${reliability})`);
     return row;
   }));
@@ -443,6 +446,7 @@ async function fetchRun(cache = "default") {
     const {count, nfe, times, header: {done} = {}} = incoming ?? {}, seconds = number((performance.now() - started) / 1000, 1);
     if (queued) tell(status, say("queued", {n: queued}), true);
     else if (incoming?.shots && !done) {
+      if (props.ends) return;                   // it is no training, and soon over
       const {at = 0, steps, left = NaN} = incoming.header;
       tell(status, say("learning_progress", {k: at, of: steps, left: number(left, 0)}), true);
     } else if (times && count && !done) tell(status, say("computing", {k: count, of: times.length, nfe: nfe[count - 1], seconds}), true);
@@ -547,6 +551,7 @@ function learned() {
 function readShot() {
   put(text.shot, String(run.shots[run.shot].step));
   put(text.steps, String(run.header.steps));
+  if (run.header.per_shot) readHeader();
 }
 
 function stop() {
@@ -594,6 +599,11 @@ element.addEventListener("click", ({target}) => {
   ACTIONS[action]?.();
   if (!layer) return;
   if (!layers.delete(layer)) layers.add(layer);
+  document.dispatchEvent(new CustomEvent("lab-layers", {detail: {clock, layers}}));
+});
+document.addEventListener("lab-layers", ({detail}) => {   // stages that move together show the same
+  if (detail.clock !== clock) return;
+  layers = new Set(detail.layers);
   readLayers();
   repaint();
 });

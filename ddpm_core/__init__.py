@@ -2,7 +2,7 @@
 
 from .bound import variational_bound
 from .checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from .convergence import affordable, arrive, fitted_order, local_errors
+from .convergence import affordable, arrive, fitted_order, local_errors, path_errors
 from .datasets import DATASETS
 from .denoisers import Denoiser, EmpiricalDenoiser, MixtureDenoiser, NetworkDenoiser
 from .distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
@@ -64,6 +64,7 @@ __all__ = [
     "mode_coverage",
     "nearest_distance",
     "one_nn_accuracy",
+    "path_errors",
     "permutation_band",
     "perplexity",
     "precision",

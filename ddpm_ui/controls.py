@@ -14,6 +14,7 @@ from ddpm_ui.i18n import STRINGS, i18n
 from ddpm_ui.recipe import FILM, Recipe
 
 STEPS = {"beta_min": 1e-5, "beta_max": 1e-4, "eta": 0.05, "churn": 0.05, "lr": 1e-5, "ema": 1e-4}
+STEPS |= {"correction": 0.05, "tolerance": 1e-5, "sigma_min": 1e-3}
 TYPED = ("seed", "n", "points", "batch", "lr", "ema")  # numbers that a person types rather than drags
 
 
@@ -41,6 +42,9 @@ def control(recipe: type[Recipe], name: str, **settings) -> Component:
         dict(label=label(recipe, name), value=field.default, elem_id=f"{recipe.tab}-{name}") | settings
     )
     if "known" in rule:
+        default: Any = field.default
+        several = isinstance(default, tuple)
+        common |= dict(multiselect=True, max_choices=rule["most"], value=list(default)) if several else {}
         return gr.Dropdown(choices(rule["known"]), **common)
     if isinstance(field.default, bool):
         return gr.Checkbox(**common)
@@ -57,6 +61,8 @@ def shown(recipe: Recipe) -> list:
 
     def value(field: dataclasses.Field) -> Any:
         value, known = getattr(recipe, field.name), field.metadata.get("known")
+        if isinstance(value, tuple) and known:
+            return list(value)
         if isinstance(value, tuple):
             return ", ".join(map(str, value))
         return gr.update(choices=choices([*known, value]), value=value) if known and value not in known else value

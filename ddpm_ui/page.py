@@ -15,10 +15,16 @@ from ddpm_ui.controls import QUIET
 from ddpm_ui.i18n import ASSETS, STRINGS, i18n
 from ddpm_ui.parts import Header
 from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times
-from ddpm_ui.tabs import forward, reverse, train, views
+from ddpm_ui.tabs import forward, reverse, solvers, train, views
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory
 
-TABS = {"forward": forward.build, "reverse": reverse.build, "train": train.build, "views": views.build}
+TABS = {
+    "forward": forward.build,
+    "reverse": reverse.build,
+    "train": train.build,
+    "views": views.build,
+    "solvers": solvers.build,
+}
 
 
 def build() -> gr.Blocks:

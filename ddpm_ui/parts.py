@@ -33,12 +33,14 @@ class Header(Part):
 
 
 class Stage(Part):
-    """Moving points under a time bar. Its value is "" or `{"src", "link", "t", "play", "layers", "links"}` as JSON.
+    """Moving points under a time bar. Its value is "" or `{"src", "link", "t", "play", "layers", "links", "ink"}`
+    as JSON; `ink`, one of figures.COLOURS, underlines its title.
 
     Stages and Charts with the same `clock` move together. With `bar=False` there is no time bar and no address to keep:
     for the second of two pictures that share one clock. With `choose`, a click makes a particle the recipe's
-    `particle`, and the value's `followed` says which it is. With `shots` there is a second bar, for training time.
-    `hint` is what an empty one says.
+    `particle`, and the value's `followed` says which it is. With `shots` there is a second bar, for training time
+    or, with `ends`, for something else: three keys, its left end, its right end and its unit. `time` is a key of what
+    t is where it is no time. `hint` is what an empty one says.
     """
 
 

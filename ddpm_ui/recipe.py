@@ -14,10 +14,20 @@ from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, GaussianMixture, Schedule, TrainConfig
+from ddpm_core import (
+    DATASETS,
+    METRICS,
+    SAMPLERS,
+    SCHEDULES,
+    SPACINGS,
+    GaussianMixture,
+    Schedule,
+    TrainConfig,
+    affordable,
+)
 from ddpm_core.denoisers import TARGETS
 from ddpm_core.own_data import PREFIX, OwnDataError, decode
-from ddpm_core.samplers import VARIANCES
+from ddpm_core.samplers import DDPM_VARIANCES, TRAITS
 from ddpm_core.training import WEIGHTINGS
 from ddpm_ui.i18n import Message
 
@@ -43,9 +53,25 @@ def choice(default: str, known, own: str = "(?!)"):
     return dataclasses.field(default=default, metadata={"known": tuple(known), "own": own})
 
 
+def several(default: tuple[str, ...], known, most: int):
+    """Some of `known`, in the order of the person: at least one, at most so many."""
+    return dataclasses.field(default=default, metadata={"known": tuple(known), "own": "(?!)", "most": most})
+
+
 def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
     """`value`, a string from a link or a value from a control, as what the field holds."""
     got = repr(str(value)[:40])
+    if kind is tuple:
+        parts = value.replace(",", " ").split() if isinstance(value, str) else value
+        if len(parts) > rule["most"]:
+            raise RecipeError(
+                "bad_choices" if "known" in rule else "bad_list", field=name, most=rule["most"], got=len(parts)
+            )
+        if "known" in rule:
+            if not parts:
+                raise RecipeError("nothing_chosen", field=name, known=", ".join(rule["known"]))
+            return tuple(dict.fromkeys(_parsed(name, str, part, rule) for part in parts))
+        return tuple(sorted({_parsed(name, int, part, rule) for part in parts}))
     if "known" in rule:
         if value not in rule["known"] and not re.match(rule["own"], str(value)):
             raise RecipeError("bad_choice", field=name, known=", ".join(rule["known"]), got=got)
@@ -54,11 +80,6 @@ def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
         if str(value).lower() not in ("1", "0", "true", "false"):
             raise RecipeError("bad_switch", field=name, got=got)
         return str(value).lower() in ("1", "true")
-    if kind is tuple:
-        parts = value.replace(",", " ").split() if isinstance(value, str) else value
-        if len(parts) > rule["most"]:
-            raise RecipeError("bad_list", field=name, most=rule["most"], got=len(parts))
-        return tuple(sorted({_parsed(name, int, part, rule) for part in parts}))
     try:
         result = float(value)
     except (TypeError, ValueError):
@@ -164,18 +185,38 @@ class Reverse(Noised):
 
     denoiser: str = choice("network", DENOISERS, own=OWN_NETWORK)
     sampler: str = choice("ddpm", SAMPLERS)
-    variance: str = choice("beta_tilde", VARIANCES)
+    variance: str = choice("beta_tilde", DDPM_VARIANCES)
     eta: float = number(0.0, 0.0, 1.0)
     steps: int = number(1000, 1, 2000)  # at most: a schedule of T levels has no more than T
+    spacing: str = choice("trailing", SPACINGS)
+    stir: float = number(5.0, 0.0, 40.0)
+    correction: float = number(0.1, 0.0, 2.0)
+    tolerance: float = number(1e-3, 1e-5, 0.1)
+    sweeps: int = number(10, 1, 200)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.sampler == "ddpm" and self.variance == "optimal" and self.denoiser != "exact":
+            raise RecipeError("optimal_needs_exact")
 
     def options(self) -> dict:
         """What this sampler, and no other, wants to know."""
-        known: dict[str, dict] = {"ddpm": {"variance": self.variance}, "ddim": {"eta": self.eta}}
-        return known.get(self.sampler, {})
+        return {option: getattr(self, field) for field, option in OPTIONS.get(self.sampler, {}).items()}
 
     def walked(self) -> Schedule:
         """The levels that the sampler visits, `steps` of the T."""
-        return self.full_schedule.subsample(min(self.steps, self.T))
+        return self.full_schedule.subsample(min(self.steps, self.T), self.spacing)
+
+
+# The fields that are for one sampler only, and what it calls them.
+OPTIONS: dict[str, dict[str, str]] = {
+    "ddpm": {"variance": "variance"},
+    "ddim": {"eta": "eta"},
+    "edm_stochastic": {"stir": "churn"},
+    "langevin_pc": {"correction": "step"},
+    "adaptive": {"tolerance": "tolerance"},
+    "paradigms": {"sweeps": "sweeps"},
+}
 
 
 @dataclass(frozen=True)
@@ -219,4 +260,54 @@ class Views(Noised):
         return Views(data=self.data, denoiser=self.denoiser)
 
 
-RECIPES: dict[str, type[Recipe]] = {kind.tab: kind for kind in (Forward, Reverse, Train, Views)}
+RACERS = tuple(name for name, traits in TRAITS.items() if traits.per_step)  # those whose price is known beforehand
+FLOW_RACERS = tuple(name for name in RACERS if not TRAITS[name].stochastic)
+MAX_RACERS = 6
+DISTANCES = tuple(name for name, metric in METRICS.items() if metric.against != "flow")
+
+
+@dataclass(frozen=True)
+class Priced(Noised):
+    """A walk for a number of network evaluations. The Karras path has the range of noise that toy data need."""
+
+    tab = "solvers"
+
+    schedule: str = choice("karras", SCHEDULES)
+    denoiser: str = choice("network", DENOISERS, own=OWN_NETWORK)
+    nfe: int = number(12, 1, 200)
+    spacing: str = choice("trailing", SPACINGS)
+    sigma_min: float = number(0.02, 1e-4, 0.5)
+    sigma_max: float = number(20.0, 1.0, 200.0)
+
+    @cached_property
+    def full_schedule(self) -> Schedule:
+        if self.schedule == "karras":
+            return SCHEDULES["karras"](self.T, self.sigma_min, self.sigma_max)
+        return super().full_schedule
+
+
+@dataclass(frozen=True)
+class Racer(Priced):
+    """One of the solvers of a race."""
+
+    sampler: str = choice("ddim", RACERS)
+
+    def walked(self) -> Schedule:
+        """As many levels as it can pay for."""
+        return affordable(self.sampler, self.full_schedule, self.nfe, self.spacing)
+
+
+@dataclass(frozen=True)
+class Solvers(Priced):
+    """Solvers at equal cost, and what evaluations buy them."""
+
+    solvers: tuple = several(("ddpm", "ddim", "heun", "dpmpp_2m", "unipc_2", "dpmpp_2m_sde"), RACERS, MAX_RACERS)
+    stepper: str = choice("ddim", FLOW_RACERS)  # whose single steps are looked at
+    metric: str = choice("sliced_w2", DISTANCES)
+
+    def racers(self) -> list[Racer]:
+        shared = {field.name: getattr(self, field.name) for field in dataclasses.fields(Priced)}
+        return [Racer(**shared, sampler=name) for name in self.solvers]
+
+
+RECIPES: dict[str, type[Recipe]] = {kind.tab: kind for kind in (Forward, Reverse, Train, Views, Solvers)}

@@ -26,11 +26,23 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ddpm_core import save_checkpoint
-from ddpm_ui import figures, models, views
+from ddpm_ui import figures, models, solvers, views
 from ddpm_ui.i18n import Message
 from ddpm_ui.learning import learning
 from ddpm_ui.models import run_name
-from ddpm_ui.recipe import RECIPES, Forward, Recipe, RecipeError, Reverse, Train, Views, film_times
+from ddpm_ui.recipe import (
+    RECIPES,
+    Forward,
+    Priced,
+    Racer,
+    Recipe,
+    RecipeError,
+    Reverse,
+    Solvers,
+    Train,
+    Views,
+    film_times,
+)
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory, denoiser_of, json_chunk
 
 log = logging.getLogger(__name__)
@@ -156,10 +168,15 @@ def broadcast(key: tuple[str, str], make: Callable[[], Generator[bytes, None, No
     return found
 
 
+def check_network(recipe: Recipe) -> None:
+    """RecipeError where it names a network that is not here."""
+    if isinstance(recipe, (Reverse, Views, Priced)):
+        denoiser_of(recipe.denoiser, recipe.data)
+
+
 def walk(kind: str, recipe: Recipe) -> Broadcast:
     """The trajectory of a recipe, which is the same for everybody. RecipeError where there is no such network."""
-    if isinstance(recipe, (Reverse, Views)):
-        denoiser_of(recipe.denoiser, recipe.data)
+    check_network(recipe)
     return broadcast((kind, recipe.query), lambda: STREAMS[kind][1](recipe), computing)
 
 
@@ -169,6 +186,8 @@ STREAMS: dict[str, tuple[type[Recipe], Callable[..., Generator[bytes, None, None
     "reverse": (Reverse, TRAJECTORIES["reverse"]),
     "fields": (Views, views.fields),
     "drifts": (Forward, views.drifts),
+    "race": (Racer, TRAJECTORIES["race"]),
+    "sweeps": (Solvers, solvers.sweeps),
 }
 
 
@@ -255,8 +274,7 @@ async def figure(request: Request) -> Response:
     if name not in FIGURES:
         return not_found()
     recipe = FIGURES[name][0].of(request.query_params)
-    if isinstance(recipe, Views):
-        denoiser_of(recipe.denoiser, recipe.data)
+    check_network(recipe)
 
     def drawn() -> Generator[bytes, None, None]:
         yield FIGURES[name][1](recipe).to_json().encode()
@@ -271,6 +289,7 @@ async def figure(request: Request) -> Response:
 
 FIGURES: dict[str, tuple[type[Recipe], Callable[..., go.Figure]]] = {
     **{name: (Views, partial(views.figure, name)) for name in views.FIGURES},
+    **{name: (Solvers, partial(solvers.figure, name)) for name in solvers.FIGURES},
     "curves": (Forward, lambda recipe: figures.schedule_curves(recipe.full_schedule)),
     "why": (Forward, views.why),
     "forgetting": (Forward, views.forgetting),

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import struct
 import time
 from collections.abc import Callable, Generator, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -34,15 +35,21 @@ from ddpm_core import (
     ParticleNoise,
     Schedule,
     energy_distance,
+    exact_flow_between,
     excess_nll,
     load_checkpoint,
     sliced_w2,
+    strong_error,
 )
 from ddpm_core import device as devices
+from ddpm_core.denoisers import NoiseLevel
+from ddpm_core.intervals import Measured
 from ddpm_core.metrics import moment_deviation
+from ddpm_core.samplers import TRAITS
 from ddpm_core.schedules import constant, unshrunk
+from ddpm_core.stepping import levels
 from ddpm_ui import models
-from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times, mixture_of
+from ddpm_ui.recipe import Forward, Racer, Recipe, RecipeError, Reverse, film_times, mixture_of
 
 JSON, COLOURS, CLOUD, PAIR, FRAME, SHOT = range(6)
 RANGE = 8.0  # standard deviations of the data; farther out, points stick to the edge
@@ -162,6 +169,14 @@ def chain(recipe: Forward) -> Generator[bytes, None, None]:
     yield json_chunk({"series": {"name": name, "value": series}, "done": True})
 
 
+def _measured(measures: list[tuple[str, str, Callable[[], Measured]]]) -> Generator[bytes, None, None]:
+    """What there is to say of a sample below its picture, a line more with every message."""
+    metrics = []
+    for name, unit, measure in measures:
+        metrics.append({"name": name, "unit": unit, **measure()._asdict()})
+        yield json_chunk({"metrics": metrics})
+
+
 def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
     """The sampler's walk from noise to data, as it happens; then how far the result is from the data."""
     schedule, mixture = recipe.walked(), mixture_of(recipe.data)
@@ -195,10 +210,58 @@ def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
         ("sliced_w2", "", lambda: sliced_w2(few, true)),
         ("energy_distance", "", lambda: energy_distance(few, true)),
     ]
-    metrics = []
-    for name, unit, measure in measures:
-        metrics.append({"name": name, "unit": unit, **measure()._asdict()})
-        yield json_chunk({"metrics": metrics})
+    yield from _measured(measures)
+    yield json_chunk({"done": True})
+
+
+FOLLOWED = 300  # particles that are compared with the exact flow, which costs 256 exact evaluations of each
+LIVE = 1000  # particles behind the distance at every step
+
+
+@lru_cache(maxsize=128)
+def exact_places(data: str, seed: int, n: int, here: NoiseLevel, there: NoiseLevel = (1.0, 0.0)) -> Tensor:
+    """Where the exact flow carries the particles' noise from one level to another; [n, 2] float64."""
+    start = math.hypot(*here) * ParticleNoise(seed, n).start()
+    return exact_flow_between(mixture_of(data), start, here, there, steps=32)
+
+
+def race(recipe: Racer) -> Generator[bytes, None, None]:
+    """One solver's walk, on the clock that all solvers of a race share: network evaluations that are left."""
+    schedule, mixture = recipe.walked(), mixture_of(recipe.data)
+    denoiser, noise = denoiser_of(recipe.denoiser, recipe.data), ParticleNoise(recipe.seed, recipe.n)
+    truth = mixture.sample(recipe.n, generator=torch.Generator().manual_seed(recipe.seed))
+    price = TRAITS[recipe.sampler].per_step or 1
+    times = [recipe.nfe - price * (schedule.T - t) for t in range(schedule.T, 0, -1)] + [0]  # from noise to data
+    here = [sum(left >= k for left in times) - 1 for k in range(recipe.nfe + 1)]  # the step that is reached with k left
+    level = torch.stack([schedule.alpha, schedule.sigma]).flip(1)[:, here].tolist()
+    yield header(
+        recipe.n, schedule, mode="frames", direction="reverse", layers=["x", "x0"], times=times,
+        badge="exact" if recipe.denoiser == "exact" else "learned", data=min(recipe.n, CLOUD_SIZE),
+        title=[f"choice_{recipe.sampler}"], T=recipe.nfe, alpha=level[0], sigma=level[1],
+    )  # fmt: skip
+    yield destination_colours(recipe.data, recipe.seed, recipe.n)
+    yield chunk(CLOUD, fixed_point(truth[:CLOUD_SIZE]))
+    x_T, visited = schedule.scale[-1].item() * noise.start(), []
+    for left, step in zip(times, SAMPLERS[recipe.sampler](denoiser, schedule, x_T, noise=noise), strict=True):
+        x = step.x / schedule.scale[step.t].item()
+        visited.append(x)
+        yield chunk(FRAME, struct.pack("<ii", left, step.nfe) + fixed_point(x) + fixed_point(step.prediction.x0))
+    x0, eps = truth[:LIVE], ParticleNoise(recipe.seed + 1, min(LIVE, recipe.n)).start()
+    distances = []
+    for t, x in zip(range(schedule.T, -1, -1), visited, strict=True):
+        true = schedule.jump(x0, t, eps) / schedule.scale[t]
+        distances.append(sliced_w2(x[:LIVE], true, projections=24).value)
+        yield b""  # a place where Stop can take effect
+    yield json_chunk({"series": {"name": "distance_now", "value": distances}})
+    measures = [
+        ("excess_nll", "nats", lambda: excess_nll(x, mixture)),
+        ("sliced_w2", "", lambda: sliced_w2(x[:MEASURED_SIZE], truth[:MEASURED_SIZE])),
+    ]
+    if not TRAITS[recipe.sampler].stochastic:
+        few = min(recipe.n, FOLLOWED)
+        ends = partial(exact_places, recipe.data, recipe.seed, few, levels(schedule)[-1])
+        measures.append(("strong_error", "", lambda: strong_error(x[:few], ends())))
+    yield from _measured(measures)
     yield json_chunk({"done": True})
 
 
@@ -206,6 +269,7 @@ TRAJECTORIES: dict[str, Callable[..., Generator[bytes, None, None]]] = {
     "forward": forward,
     "chain": chain,
     "reverse": reverse,
+    "race": race,
 }
 
 

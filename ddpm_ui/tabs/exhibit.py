@@ -24,12 +24,12 @@ def source(kind: str, recipe: Recipe) -> str:
     return f"lab/{kind}?{recipe.query}"
 
 
-def stage_value(kind: str, recipe: Recipe, view: Mapping[str, str], *, play: bool | None = None) -> str:
+def stage_value(kind: str, recipe: Recipe, view: Mapping[str, str], *, play: bool | None = None, **more) -> str:
     """What a Stage is told. `view`, how the person looks at it, comes from a link and is theirs from then on."""
     t = view.get("t", "")
     layers = [layer for layer in view["layers"].split(",") if layer in LAYERS] if "layers" in view else None
     value = {"src": source(kind, recipe), "link": recipe.link, "layers": layers}
-    return json.dumps(value | ({"t": int(t), "play": False} if t.isdecimal() else {"t": None, "play": play}))
+    return json.dumps(value | more | ({"t": int(t), "play": False} if t.isdecimal() else {"t": None, "play": play}))
 
 
 ENOUGH_NOISE = 0.05  # x_T counts as noise when less than this share of its amplitude is data

@@ -1,18 +1,21 @@
 """Recipes: what a link says is what is drawn, and nonsense is named."""
 
 import dataclasses
+import inspect
 import math
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
 import pytest
 
-from ddpm_core import SAMPLERS
-from ddpm_ui.recipe import RECIPES, Forward, RecipeError, Reverse
+from ddpm_core import DATASETS, SAMPLERS, MixtureDenoiser, ParticleNoise, arrive
+from ddpm_ui.recipe import MAX_RACERS, OPTIONS, RACERS, RECIPES, Forward, RecipeError, Reverse, Solvers
 
 
 def extremes(field):
     rule = field.metadata
+    if "known" in rule and isinstance(field.default, tuple):
+        return (rule["known"][:1], rule["known"][: rule["most"]], rule["known"][1::-1])
     if "known" in rule:
         return rule["known"]
     if isinstance(field.default, bool):
@@ -34,6 +37,8 @@ def test_every_field_survives_the_query_string(kind, field):
             changes["beta_max"] = max(value, kind.beta_max)
         if field.name == "beta_max":
             changes["beta_min"] = min(value, kind.beta_min)
+        if value == "optimal":
+            changes["denoiser"] = "exact"
         recipe = kind(**changes)
         assert kind.of(dict(parse_qsl(recipe.query))) == recipe
 
@@ -87,3 +92,31 @@ def test_every_allowed_combination_makes_a_schedule(schedule, T, rescale):
         assert recipe.full_schedule.T == T
         assert min(3, T) == recipe.walked().T
         assert math.isfinite(recipe.full_schedule.terminal_snr)
+
+
+def test_the_optimal_variance_is_for_the_exact_denoiser():
+    assert Reverse(variance="optimal", denoiser="exact").options() == {"variance": "optimal"}
+    assert Reverse(variance="optimal", sampler="ddim").options() == {"eta": 0.0}
+    with pytest.raises(RecipeError, match=r"^variance must"):
+        Reverse(variance="optimal")
+
+
+@pytest.mark.parametrize("sampler", OPTIONS)
+def test_every_option_of_a_sampler_is_one_that_it_takes(sampler):
+    options = Reverse(sampler=sampler).options()
+    assert options and options.keys() <= set(inspect.signature(SAMPLERS[sampler]).parameters)
+
+
+def test_a_race_needs_somebody_and_has_room_for_six():
+    assert [racer.sampler for racer in Solvers(solvers=("heun", "ddim", "heun")).racers()] == ["heun", "ddim"]
+    for bad in ((), RACERS[: MAX_RACERS + 1], ("heun", "adaptive")):
+        with pytest.raises(RecipeError, match=r"^solvers must"):
+            Solvers(solvers=bad)
+
+
+@pytest.mark.parametrize("nfe", [1, 5, 40])
+@pytest.mark.parametrize("name", RACERS)
+def test_a_racer_walks_what_it_can_pay_for(name, nfe):
+    racer = next(iter(Solvers(solvers=(name,), nfe=nfe, n=3).racers()))
+    noise = ParticleNoise(0, 3)
+    assert arrive(name, MixtureDenoiser(DATASETS["two_moons"]()), racer.walked(), noise).nfe <= nfe

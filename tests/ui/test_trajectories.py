@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ddpm_core import DATASETS, ParticleNoise
-from ddpm_ui.recipe import Forward, Reverse
+from ddpm_ui.recipe import Forward, Racer, Reverse
 from ddpm_ui.trajectories import RANGE, TRAJECTORIES, Trajectory, fixed_point, json_chunk
 
 QUANTUM = RANGE / 32767
@@ -15,6 +15,7 @@ RECIPES = {
     "forward": Forward(T=40, rescale=True, n=300),
     "chain": Forward(T=40, rescale=True, n=300, beside="chain"),
     "reverse": Reverse(T=40, rescale=True, n=300, steps=10, denoiser="exact"),
+    "race": Racer(nfe=8, n=300, denoiser="exact", sampler="dpmpp_2m_sde"),
 }
 
 
