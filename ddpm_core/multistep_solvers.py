@@ -112,8 +112,8 @@ def dpmpp_2m(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Nois
 def dpmpp_3m(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
     """DPM-Solver++(3M), order 3: the parabola through three values of x0-hat, integrated exactly.
 
-    The multistep form in the authors' code, and in those that follow it, has half the weight of the second difference,
-    with which the order is 2; see docs/SOLVERS.md.
+    The multistep form in the authors' code, and in those that follow it (diffusers), counts the second difference half,
+    with which the order is 2; for x0-hat that are straight lines of lam both are the same.
     """
     return _multistep(denoiser, schedule, x_T, "x0", change_weights(schedule.lam, schedule, 3, data_moments), 3)
 
@@ -138,6 +138,7 @@ def dpmpp_2m_sde(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: 
 def deis(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, order: int = 3) -> Iterator[Step]:
     """DEIS with polynomials in time, tAB, of this order, 1 to 4 (Zhang & Chen 2023, eq. 15); time is lam.
 
+    Keeps its order to the last level above data, and then takes one DDIM step more than diffusers, whose ends there.
     ValueError for another order.
     """
     _whole_order(order)
@@ -172,7 +173,10 @@ def unipc_2(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise
 
 
 def unipc_3(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
-    """UniPC with the predictor of `dpmpp_3m`, order 4 (Zhao et al. 2023, algorithms 1 and 2, B_2)."""
+    """UniPC with the predictor of `dpmpp_3m`, order 4 (Zhao et al. 2023, algorithms 1 and 2, B_2).
+
+    Keeps its order to the last level above data; diffusers takes the step before that one with order 2.
+    """
     return _unipc(denoiser, schedule, x_T, 3)
 
 

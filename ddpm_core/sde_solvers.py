@@ -105,8 +105,9 @@ def edm_stochastic(
     churn_max
     inflation  S_noise: standard deviation of the noise that is added; slightly above 1 makes up for lost detail
 
-    The denoiser is asked about the churned points only, so a Step holds x before the churn, and the x0-hat that is
-    expected after it. ValueError for churn below 0, inflation outside 0 .. 2 or churn_min above churn_max.
+    No noise before the step into data, where the paper still adds some, and so does diffusers, which churns in Euler's
+    method only. The denoiser is asked about the churned points, so a Step holds x before the churn, and the x0-hat that
+    is expected after it. ValueError for churn below 0, inflation outside 0 .. 2 or churn_min above churn_max.
     """
     in_range("churn", churn, 0, math.inf)
     in_range("inflation", inflation, 0, 2)

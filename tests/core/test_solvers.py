@@ -8,13 +8,23 @@ import numpy as np
 import pytest
 import torch
 from core_common import close, f64, last, normal
+from scipy import integrate
 
-from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, GaussianMixture, MixtureDenoiser, ParticleNoise, Schedule
+from ddpm_core import (
+    DATASETS,
+    SAMPLERS,
+    SCHEDULES,
+    GaussianMixture,
+    MixtureDenoiser,
+    ParticleNoise,
+    Prediction,
+    Schedule,
+)
 from ddpm_core.parallel_in_time import picard_sweeps
 from ddpm_core.samplers import TRAITS, steps_for
 
-# numpy's complaint about how diffusers makes its tables
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
+# numpy's complaints about how diffusers makes and reads its tables
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation", "ignore:__array_wrap__ must accept")
 MEAN, COVARIANCE = torch.tensor([0.6, -0.3], dtype=f64), torch.tensor([[0.5, 0.3], [0.3, 0.4]], dtype=f64)
 GAUSSIAN = MixtureDenoiser(GaussianMixture(1.0, MEAN[None], COVARIANCE[None]))
 ROLL = MixtureDenoiser(DATASETS["swiss_roll"]())
@@ -78,42 +88,107 @@ def test_second_order_on_a_mixture(name):
 # ---- against diffusers ----
 
 
-def betas_and_levels(kind, steps, **options):
-    """One of their schedulers on the 1000 linear betas, table in float64; and our schedule of the levels it visits."""
+def betas_and_levels(kind, steps, *, into_data=True, **options):
+    """One of their schedulers on the 1000 linear betas, and our schedule of the levels it visits; our float64 table.
+
+    Those that cannot go into data end at the first level above it, and their last steps are told to keep their order.
+    """
+    if not into_data:
+        options = options | {"lower_order_final": False}
     theirs = kind(1000, beta_schedule="linear", timestep_spacing="trailing", prediction_type="sample", **options)
     theirs.set_timesteps(steps)
-    theirs.sigmas = theirs.sigmas.double()
     full = SCHEDULES["linear"](1000)
-    keep = torch.cat([torch.zeros(1, dtype=torch.long), theirs.timesteps.flip(0) + 1])
-    return theirs, Schedule(full.alpha[keep], full.sigma[keep])
+    keep = torch.cat([torch.arange(1 if into_data else 2), theirs.timesteps.flip(0) + 1])
+    schedule = Schedule(full.alpha[keep], full.sigma[keep])
+    theirs.sigmas = (schedule.sigma / schedule.alpha).flip(0)[: steps + 1]
+    return theirs, schedule
+
+
+def asked_points(name, schedule, x_T, **options):
+    """The points at which a solver asks the exact denoiser of the roll, one after the other, and the sample."""
+    points = []
+
+    def recording(x, alpha, sigma):
+        points.append(x)
+        return ROLL(x, alpha, sigma)
+
+    sample = last(SAMPLERS[name](recording, schedule, x_T, **options))
+    return [*points, sample]
+
+
+DPM, UNIPC, DEIS = (
+    diffusers.DPMSolverMultistepScheduler,
+    diffusers.UniPCMultistepScheduler,
+    diffusers.DEISMultistepScheduler,
+)
 
 
 @pytest.mark.parametrize("steps", [10, 25])
 @pytest.mark.parametrize(
-    "name, kind, options",
+    "name, options, kind, their_options",
     [
-        ("dpmpp_2m", diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++", "solver_order": 2}),
-        (
-            "dpmpp_2m_sde",
-            diffusers.DPMSolverMultistepScheduler,
-            {"algorithm_type": "sde-dpmsolver++"},
-        ),
-        ("unipc_2", diffusers.UniPCMultistepScheduler, {"solver_order": 2, "solver_type": "bh2"}),
+        ("dpmpp_2m", {}, DPM, {"algorithm_type": "dpmsolver++", "final_sigmas_type": "zero"}),
+        ("dpmpp_2m_sde", {}, DPM, {"algorithm_type": "sde-dpmsolver++", "final_sigmas_type": "zero"}),
+        ("unipc_2", {}, UNIPC, {"solver_order": 2, "final_sigmas_type": "zero"}),
+        ("unipc_2", {}, UNIPC, {"solver_order": 2, "into_data": False}),
+        ("unipc_3", {}, UNIPC, {"solver_order": 3, "into_data": False}),
+        ("deis", {"order": 2}, DEIS, {"solver_order": 2, "into_data": False}),
+        ("deis", {}, DEIS, {"solver_order": 3, "into_data": False}),
     ],
 )
-def test_agrees_with_diffusers(name, kind, options, steps):
-    """The same points to 1e-5 with the same answers and the same noise, from noise to data."""
-    theirs, schedule = betas_and_levels(kind, steps, final_sigmas_type="zero", **options)
+def test_agrees_with_diffusers(name, options, kind, their_options, steps):
+    """The same points to 1e-5 with the same answers and the same noise, from noise to their last level."""
+    theirs, schedule = betas_and_levels(kind, steps, **their_options)
     noise = ParticleNoise(0, 20)
-    x = noise.start().double()
-    walk = list(SAMPLERS[name](ROLL, schedule, x, noise=noise))
-    for timestep, (here, there) in zip(theirs.timesteps, pairwise(walk), strict=True):
-        extra = {"variance_noise": noise(here.t)} if "sde" in name else {}
-        answer = ROLL(x, schedule.alpha[here.t].item(), schedule.sigma[here.t].item()).x0
-        x = theirs.step(answer, timestep, x, **extra).prev_sample
-        if name != "unipc_2":  # whose Step is corrected before it is shown
+    ours = asked_points(name, schedule, noise.start().double(), noise=noise, **options)
+    x, t = ours[0], schedule.T
+    for timestep, there in zip(theirs.timesteps, ours[1 : steps + 1], strict=True):
+        extra = {"variance_noise": noise(t)} if "sde" in name else {}
+        answer = ROLL(x, schedule.alpha[t].item(), schedule.sigma[t].item()).x0
+        x, t = theirs.step(answer, timestep, x, **extra).prev_sample, t - 1
+        close(there, x, 1e-5)
+
+
+@pytest.mark.parametrize("power, share", [(0, 1.0), (1, 1.0), (2, 0.5)])
+def test_dpmpp_3m_of_diffusers_has_half_the_parabola(power, share):
+    """Where x0-hat is (lam - lam_s)^power it is known what a step from s must do: an integral. Ours does it.
+
+    So does theirs for constants and straight lines, the parabola it counts half; the first two steps, which have no
+    parabola yet, agree. Only the third is looked at, and only what x0-hat adds to it.
+    """
+    theirs, schedule = betas_and_levels(DPM, 3, into_data=False, solver_order=3, final_sigmas_type="sigma_min")
+    lam, s = schedule.lam.tolist(), 2
+
+    def answer(x, alpha, sigma):
+        return Prediction.of(x, alpha, sigma, x0=torch.full_like(x, (math.log(alpha / sigma) - lam[s]) ** power))
+
+    walk = list(SAMPLERS["dpmpp_3m"](answer, schedule, normal(9, 2), noise=None))
+    for timestep, (here, there) in zip(theirs.timesteps, pairwise(walk), strict=False):
+        x = theirs.step(here.prediction.x0, timestep, here.x).prev_sample
+        if here.t != s:
             close(there.x, x, 1e-5)
-    close(walk[-1].x, x, 1e-5)
+            continue
+        rest = schedule.sigma[1] / schedule.sigma[s] * here.x
+        pull = lambda u: math.exp(u - lam[1]) * (u - lam[s]) ** power  # noqa: E731
+        exact = schedule.alpha[1] * integrate.quad(pull, lam[s], lam[1])[0]
+        close(there.x - rest, exact.expand(9, 2), 1e-9)
+        close(x - rest, share * exact.expand(9, 2), 1e-5)
+
+
+def test_dpmpp_3m_of_diffusers_is_of_order_two():
+    """Which is what the half costs; on the Gaussian on which ours is of order three."""
+    errors, x_T = [], normal(200, 2)
+    for T in (160, 320):
+        schedule, x = even_in_lam(T), x_T
+        options = dict(solver_order=3, lower_order_final=False, final_sigmas_type="sigma_min")
+        theirs = DPM(1000, prediction_type="sample", **options)
+        theirs.set_timesteps(T - 1)
+        theirs.sigmas = (schedule.sigma / schedule.alpha).flip(0)[:T]
+        for t, timestep in zip(range(T, 1, -1), theirs.timesteps, strict=True):
+            answer = GAUSSIAN(x, schedule.alpha[t].item(), schedule.sigma[t].item()).x0
+            x = theirs.step(answer, timestep, x).prev_sample
+        errors.append((x - flow_map(x_T, schedule, 1)).square().mean().sqrt().item())
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(2, abs=0.1)
 
 
 def test_heun_agrees_with_diffusers():
@@ -129,6 +204,76 @@ def test_heun_agrees_with_diffusers():
     for index, timestep in enumerate(theirs.timesteps):
         x = theirs.step(ROLL(x, 1.0, theirs.sigmas[index].item()).x0, timestep, x).prev_sample
     close(walk[-1].x, x, 1e-5)
+
+
+def test_dpm_solver_2_agrees_with_diffusers():
+    """On the Karras path, two of their calls a step, but one into data, whose middle is its end."""
+    schedule = SCHEDULES["karras"](12)
+    theirs = diffusers.KDPM2DiscreteScheduler(1000, beta_schedule="linear")
+    theirs.set_timesteps(12)
+    sigmas = schedule.sigma.flip(0)
+    middles = sigmas[1:].log().lerp(sigmas[:-1].log(), 0.5).exp()
+    theirs.sigmas = torch.cat([sigmas[:1], sigmas[1:].repeat_interleave(2)])
+    theirs.sigmas_interpol = torch.cat([sigmas[:1], middles.repeat_interleave(2)])
+    x_T = schedule.sigma[-1] * normal(20, 2)
+    walk = list(SAMPLERS["dpm_solver_2"](ROLL, schedule, x_T, noise=None))
+    x, calls = x_T, iter(theirs.timesteps)
+    for i, (here, there) in enumerate(pairwise(walk)):
+        for sigma in (schedule.sigma[here.t].item(), middles[i].item())[: min(here.t, 2)]:
+            x = theirs.step(ROLL(x, 1.0, sigma).eps, next(calls), x).prev_sample
+        close(there.x, x, 1e-5)
+
+
+def draws(monkeypatch, module, z):
+    """Let the scheduler in this module of theirs draw z."""
+    monkeypatch.setattr(module, "randn_tensor", lambda *args, **kwargs: z)
+
+
+def test_euler_ancestral_agrees_with_diffusers(monkeypatch):
+    """On the Karras path, step by step with the same noise."""
+    schedule, noise = SCHEDULES["karras"](12), ParticleNoise(0, 20)
+    theirs = diffusers.EulerAncestralDiscreteScheduler(1000, beta_schedule="linear")
+    theirs.set_timesteps(12)
+    theirs.sigmas, theirs.is_scale_input_called = schedule.sigma.flip(0), True
+    walk = list(SAMPLERS["euler_ancestral"](ROLL, schedule, schedule.sigma[-1] * normal(20, 2), noise=noise))
+    for timestep, (here, there) in zip(theirs.timesteps, pairwise(walk), strict=True):
+        draws(monkeypatch, diffusers.schedulers.scheduling_euler_ancestral_discrete, noise(here.t))
+        close(there.x, theirs.step(here.prediction.eps, timestep, here.x).prev_sample, 1e-5)
+
+
+def test_edm_stochastic_is_their_euler_with_churn_and_then_their_heun(monkeypatch):
+    """They churn in Euler's method only. Ours asks a second time exactly where that one arrives; what follows is Heun.
+
+    Heun's step is theirs too, from the churned point and level. They churn before the step into data as well, we never:
+    here the lowest level lies below s_tmin.
+    """
+    schedule, noise = SCHEDULES["karras"](12), ParticleNoise(0, 20)
+    start = schedule.sigma[-1].item() * noise.start()
+    churn, low, high, inflation = 3.0, 0.05, 50.0, 1.01
+    points = asked_points(
+        "edm_stochastic", schedule, start,
+        noise=noise, churn=churn, churn_min=low, churn_max=high, inflation=inflation,
+    )  # fmt: skip
+    euler = diffusers.EDMEulerScheduler(sigma_min=0.002, sigma_max=80.0)
+    euler.set_timesteps(12)
+    euler.sigmas, euler.is_scale_input_called = schedule.sigma.flip(0), True
+    x, churned = start, 0
+    for t, timestep in zip(range(12, 0, -1), euler.timesteps, strict=True):
+        draws(monkeypatch, diffusers.schedulers.scheduling_edm_euler, noise(t))
+        stirred, sigma, after = points.pop(0), schedule.sigma[t].item(), schedule.sigma[t - 1].item()
+        if low <= sigma <= high:
+            sigma, churned = sigma * (1 + churn / 12), churned + 1
+        answer, options = ROLL(stirred, 1.0, sigma).x0, dict(s_churn=churn, s_tmin=low, s_tmax=high, s_noise=inflation)
+        predicted = euler.step(x, timestep, x, pred_original_sample=answer, **options).prev_sample
+        close(points[0], predicted, 1e-5)
+        if t > 1:
+            heun = diffusers.HeunDiscreteScheduler(1000, beta_schedule="linear", prediction_type="sample")
+            heun.set_timesteps(2)
+            heun.sigmas = torch.tensor([sigma, after, after, 0.0], dtype=f64)
+            heun.step(answer, heun.timesteps[0], stirred)
+            predicted = points.pop(0)
+            x = heun.step(ROLL(predicted, 1.0, after).x0, heun.timesteps[1], predicted).prev_sample
+    assert len(points) == 1 and 3 < churned < 11
 
 
 # ---- what is special about one ----
