@@ -14,7 +14,7 @@ run: $(VENV)/.run
 	$(BIN)/python app.py
 
 test: $(VENV)/.dev $(VENV)/.browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # Gradio writes stubs beside its components when they are imported; mypy would read them in place of the sources.
 check: $(VENV)/.dev

@@ -61,10 +61,11 @@ async function draw() {
   await Plotly.react(gd, data, {margin: {l: 48, r: 12, t: layout.title ? 36 : 12, b: 40}, ...theme, ...(clock && {dragmode: false}),
     ...layout, ...themed, font: {...theme.font, ...layout.font}}, CONFIG);
   gd.append(cursor);
-  const {title, badges = []} = layout.meta ?? {};
+  const {title, badges = [], said = {}} = layout.meta ?? {};
   caption.hidden = !title;
   caption.replaceChildren(...badges.map(badge => Object.assign(document.createElement("span"),
-    {className: `lab-badge ${badge}`, textContent: lab.t(badge)})), title ? lab.t(title) : "");
+    {className: `lab-badge ${badge}`, textContent: lab.t(badge)})), title ? lab.t(title) : "",
+    ...Object.entries(said).map(([key, words]) => ` · ${lab.t(key)}: ${words.map(word => lab.t(word)).join(", ") || "–"}`));
   alt.textContent = layout.meta ? lab.t(...layout.meta.alt) : "";
   gd.setAttribute("aria-label", alt.textContent);
 }

@@ -462,6 +462,7 @@ def law_errors(
     }
     unit = f", {metric.unit}" if metric.unit else ""
     finished = _finished(figure, "nfe", f"{name_of_metric}{unit}", Message("alt_law", said))
+    finished.update_layout(meta=finished.layout.meta | {"said": {"sees": metric.sees, "blind_to": metric.blind_to}})
     return _nfe_axis(finished)
 
 

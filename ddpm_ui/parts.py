@@ -55,7 +55,8 @@ class Chart(Part):
     """A Plotly figure that keeps its zoom, `height` pixels high. Its value is "", a figure as JSON, or `{"src"}`.
 
     Its colours that mean something (figures.COLOURS) follow the theme; `layout.meta.alt`, a Message, is its text
-    alternative; names of traces and axes are said in the language of the page where that has words for them.
+    alternative, `layout.meta.said` lists of keys under keys for its caption; names of traces and axes are said in the
+    language of the page where that has words for them.
     With a `clock` the x axis is t: a cursor follows the clock, a click or drag sets it.
     """
 

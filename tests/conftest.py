@@ -1,8 +1,18 @@
 """The app as a real server in a process of its own, for every test that talks to it."""
 
 import pytest
+import torch
 
 from tests.real import served
+
+torch.set_num_threads(1)  # two workers share the cores, and networks of this size gain nothing from a second one
+
+
+def pytest_collection_modifyitems(items):
+    """One worker drives the browser, which would not be at its ease beside a second one; files stay together."""
+    for item in items:
+        browser = item.path.parent.name == "browser"
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.path.name))
 
 
 @pytest.fixture(scope="session")

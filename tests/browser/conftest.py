@@ -85,6 +85,25 @@ class Lab:
         self.page.locator(f"#{control} input").click()
         self.page.get_by_role("option", name=option, exact=True).click()
 
+    def alt(self, chart: str) -> str:
+        """What a chart says in words."""
+        return self.page.locator(f"#{chart}-chart .lab-hidden").inner_text()
+
+    def drawn(self, chart: str) -> None:
+        """Go where a chart is, as what nobody is about to see is not asked for, until it is there."""
+        self.page.locator(f"#{chart}-chart").scroll_into_view_if_needed()
+        self.page.wait_for_function("chart => lab.charts[chart]?.gd.data?.length", arg=chart)
+
+    def after(self, chart: str, act) -> tuple[str, str]:
+        """What a chart says before and after something was done to it."""
+        self.drawn(chart)
+        before = self.alt(chart)
+        act()
+        self.page.locator(f"#{chart}-chart").scroll_into_view_if_needed()
+        said = "([chart, before]) => document.querySelector(`#${chart}-chart .lab-hidden`).textContent !== before"
+        self.page.wait_for_function(said, arg=[chart, before])
+        return before, self.alt(chart)
+
     def check(self, control: str) -> None:
         self.page.locator(f"#{control} input[type=checkbox]").click()
 

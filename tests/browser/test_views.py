@@ -20,20 +20,11 @@ def look(visit):
 
 
 def alt(lab, chart: str) -> str:
-    return lab.page.locator(f"#views-{chart}-chart .lab-hidden").inner_text()
+    return lab.alt(f"views-{chart}")
 
 
 def after(lab, chart: str, act) -> tuple[str, str]:
-    """What a chart says before and after something was done to it."""
-    element = lab.page.locator(f"#views-{chart}-chart")
-    element.scroll_into_view_if_needed()  # what nobody is about to see is not asked for
-    lab.page.wait_for_function("chart => lab.charts[`views-${chart}`]?.gd.data?.length", arg=chart)
-    before = alt(lab, chart)
-    act()
-    element.scroll_into_view_if_needed()
-    said = "([chart, before]) => document.querySelector(`#views-${chart}-chart .lab-hidden`).textContent !== before"
-    lab.page.wait_for_function(said, arg=[chart, before])
-    return before, alt(lab, chart)
+    return lab.after(f"views-{chart}", act)
 
 
 def pixels(lab) -> list[str]:
