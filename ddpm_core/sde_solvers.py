@@ -39,16 +39,16 @@ def ddpm(
         raise ValueError('variance "optimal" needs an exact denoiser: no other knows Var(x0 | x_t)')
     known = reverse_variances(schedule, "beta_tilde" if variance == "optimal" else variance).tolist()
 
-    def std(t: int, x: Tensor) -> Tensor | float:
-        if variance != "optimal":
-            return math.sqrt(known[t - 1])
-        unknown = cast(Any, denoiser).posterior_variance(x, *level[t]).to(x)  # [n]
-        return (known[t - 1] + of_x0[t - 1] ** 2 * unknown).sqrt()[:, None]
-
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         x = prediction.x
-        mean = of_x0[t - 1] * prediction.x0 + of_x[t - 1] * x
-        return mean + std(t, x) * noise(t).to(x) if t > 1 else mean
+        mean = torch.add(of_x[t - 1] * x, prediction.x0, alpha=of_x0[t - 1])
+        if t == 1:
+            return mean
+        z = noise(t).to(x)
+        if variance != "optimal":
+            return mean.add_(z, alpha=math.sqrt(known[t - 1]))
+        unknown = cast(Any, denoiser).posterior_variance(x, *level[t]).to(x)  # [n]
+        return mean.addcmul_(z, (known[t - 1] + of_x0[t - 1] ** 2 * unknown).sqrt()[:, None])
 
     return walk(denoiser, schedule, x_T, update)
 
@@ -60,13 +60,16 @@ def ddim(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, e
     in 0 .. 1.
     """
     in_range("eta", eta, 0, 1)
-    alpha, sigma = schedule.alpha.tolist(), schedule.sigma.tolist()
+    ways = strides(schedule)
+    fresh = [eta * way.fresh for way in ways]
+    lower = [
+        Stride(way.here, (way.there[0], math.sqrt(way.there[1] ** 2 - f**2)))
+        for way, f in zip(ways, fresh, strict=True)
+    ]
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
-        fresh = eta * schedule.transition(t - 1, t)[1] * sigma[t - 1] / sigma[t]
-        kept = math.sqrt(max(sigma[t - 1] ** 2 - fresh**2, 0.0))
-        x = alpha[t - 1] * prediction.x0 + kept * prediction.eps
-        return x + fresh * noise(t).to(x) if fresh > 0 else x
+        x = lower[t - 1].towards(prediction.x0, prediction.x)
+        return x.add_(noise(t).to(x), alpha=fresh[t - 1]) if fresh[t - 1] > 0 else x
 
     return walk(denoiser, schedule, x_T, update)
 
