@@ -497,8 +497,8 @@ def local_errors(rows: Mapping[str, tuple[Sequence[float], Sequence[float]]], so
     )
 
 
-def enough(need: Mapping[str, Mapping[str, int | None]], nfes: Sequence[int]) -> go.Figure:
-    """For each denoiser and solver the smallest nfe that is enough, a dot; a ring at the right edge where none is."""
+def enough(need: Mapping[str, Mapping[str, int | None]], nfes: Sequence[int], limit: float) -> go.Figure:
+    """For each denoiser and solver the smallest nfe that is enough to stay below `limit`, or a ring where none is."""
     figure = go.Figure()
     first = next(iter(need.values()), {})
     never = nfes[-1] * NEVER
@@ -508,7 +508,7 @@ def enough(need: Mapping[str, Mapping[str, int | None]], nfes: Sequence[int]) ->
         symbols = ["circle" if found.get(name) else "circle-open" for name in names]
         marker = {"color": COLOURS[meaning], "size": 10 if meaning == "learned" else 7, "symbol": symbols}
         figure.add_scatter(x=x, y=list(range(len(names))), mode="markers", name=f"{meaning}_denoiser", marker=marker)
-    said = {"n": len(names), "solver": "–", "nfe": "–"}
+    said = {"n": len(names), "solver": "–", "nfe": "–", "limit": f"{limit:.3g}"}
     if names and first[names[-1]]:
         said |= {"solver": names[-1], "nfe": first[names[-1]]}
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=[f"choice_{name}" for name in names])

@@ -154,7 +154,7 @@ def enough(recipe: Solvers) -> go.Figure:
         }
         for meaning, rows in _rows(recipe).items()
     }
-    return figures.enough(need, table()["nfe"])
+    return figures.enough(need, table()["nfe"], limit)
 
 
 def whole(recipe: Solvers) -> go.Figure:
