@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import NamedTuple
 
 import numpy as np
@@ -26,19 +27,23 @@ def _distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 @two_sample(equal=True, most=2000, shuffles=3)
-def exact_w2(points: Tensor, first: Tensor) -> Tensor:
+def exact_w2(points: Tensor, first: Tensor, *, stop: Callable[[], bool] = lambda: False) -> Tensor:
     """2-Wasserstein distance of a and b, both [n, D], n at most 2,000, in their units.
 
     The root of the smallest mean squared distance over all ways to pair a with b (Peyre & Cuturi 2019, eq. 2.2), by
     assignment. Sees shift and lost mass; blind to blur, and to outliers that stay near, as both cost less than what
     sampling costs anyway: the floor falls slowly, as sqrt(log n / n) in the plane. Time grows as n^3: at 2,000 half a
-    second an assignment, of which a value with its floor takes four.
+    second an assignment, of which a value with its floor takes four, and a band as many as it has repeats.
+
+    stop: asked before each assignment whether to give up, as an event's `is_set`; then it raises CancelledError.
     """
     # imported here, since it takes half a second and this metric alone needs it
     from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]  # noqa: PLC0415
 
     values = []
     for mine in first:
+        if stop():
+            raise CancelledError("exact_w2 was stopped")
         cost = _distances(points[mine], points[~mine]).square().numpy()  # [n, n]
         values.append(cost[linear_sum_assignment(cost)].mean() ** 0.5)
     return torch.tensor(values, dtype=torch.float64)

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import numpy as np
 import ot
@@ -288,6 +290,37 @@ def test_what_is_too_much_or_too_little_is_said():
     for few, metric in ((5, precision), (5, recall)):
         with pytest.raises(ValueError, match="more than 5 points, got 5"):
             metric(normal(few, 2), normal(few, 2))
+
+
+def test_exact_w2_stops_between_assignments():
+    """A value with its floor is four assignments, a band one more than its repeats; after `done` of them it is over."""
+    a, b, generator = truth(ROLL, 50, 1), truth(ROLL, 50, 2), torch.Generator().manual_seed(0)
+    measure = {
+        4: lambda stop: exact_w2(a, b, stop=stop),
+        10: lambda stop: permutation_band(exact_w2, a, b, repeats=9, generator=generator, stop=stop),
+    }
+    for assignments, run in measure.items():
+        for done in (0, 2, assignments - 1):
+            asked = iter([False] * done + [True])
+            with pytest.raises(CancelledError):
+                run(lambda asked=asked: next(asked))
+            assert next(asked, None) is None
+        asked = iter([False] * assignments)
+        run(lambda asked=asked: next(asked))
+        assert next(asked, None) is None
+
+
+def test_exact_w2_is_stopped_from_another_thread():
+    """An event that is set while it runs: it ends with the assignment at hand."""
+    a, b, stop = truth(ROLL, 400, 1), truth(ROLL, 400, 2), threading.Event()
+    generator = torch.Generator().manual_seed(0)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(permutation_band, exact_w2, a, b, repeats=100_000, generator=generator, stop=stop.is_set)
+        with pytest.raises(TimeoutError):
+            run.result(0.3)
+        stop.set()
+        with pytest.raises(CancelledError):
+            run.result(10)
 
 
 @pytest.mark.parametrize("distance", [exact_w2, sliced_w2])

@@ -4,7 +4,6 @@ import math
 from itertools import pairwise
 
 import diffusers
-import numpy as np
 import pytest
 import torch
 from core_common import close, f64, last, normal
@@ -19,6 +18,7 @@ from ddpm_core import (
     ParticleNoise,
     Prediction,
     Schedule,
+    fitted_order,
 )
 from ddpm_core.parallel_in_time import picard_sweeps
 from ddpm_core.samplers import TRAITS, steps_for
@@ -49,26 +49,28 @@ def flow_map(x: torch.Tensor, schedule: Schedule, t: int) -> torch.Tensor:
     return turned @ axes.T + schedule.alpha[t] * MEAN
 
 
-def error_at_last_level(name: str, nfe: int) -> float:
-    """Root mean square distance to the flow map at t = 1: the stride into data is infinite in lam and of no order."""
-    schedule = even_in_lam(steps_for(name, nfe))
-    x_T = normal(200, 2)
-    (x,) = (step.x for step in SAMPLERS[name](GAUSSIAN, schedule, x_T, noise=None) if step.t == 1)
-    return (x - flow_map(x_T, schedule, 1)).square().mean().sqrt().item()
+def largest_error(name: str, nfe: int) -> float:
+    """Over the levels t >= 1, of the root mean square distance to the flow map (Hairer, Norsett & Wanner 1993, II.3).
+
+    Not at t = 1 alone, where errors made on the way may cancel: an order is a promise for every level. Nor at t = 0:
+    the stride into data is infinite in lam and of no order.
+    """
+    schedule, x_T = even_in_lam(steps_for(name, nfe)), normal(200, 2)
+    walk = SAMPLERS[name](GAUSSIAN, schedule, x_T, noise=None)
+    distances = ((step.x - flow_map(x_T, schedule, step.t)).square().mean().sqrt() for step in walk if step.t > 0)
+    return max(distances).item()
 
 
 @pytest.mark.parametrize("name", sorted(ONE_STEP - {"euler_velocity"}))
 def test_order_on_a_gaussian(name):
-    """The slope of log error over log nfe, 40 .. 320, is what the theory promises: to 0.1 up to order 2, 2.8 for 3.
+    """The slope of log error over log nfe, fitted to 40 .. 320, is what the theory promises: to 0.1 up to order 3.
 
-    Methods of order 4 get there at the fine end only.
+    Methods of order 4 come to it from above, so they are nearer at the fine end.
     """
     order, counts = TRAITS[name].order, [40, 80, 160, 320]
-    slopes = -np.diff(np.log([error_at_last_level(name, nfe) for nfe in counts])) / math.log(2)
-    if order <= 2:
-        assert slopes.mean() == pytest.approx(order, abs=0.1)
-    else:
-        assert slopes[-1] > order - 0.2
+    errors = [largest_error(name, nfe) for nfe in counts]
+    assert fitted_order(counts, errors) == pytest.approx(order, abs=0.1 if order <= 3 else 0.2)
+    assert fitted_order(counts[-2:], errors[-2:]) == pytest.approx(order, abs=0.1)
 
 
 @pytest.mark.parametrize("name", ["heun", "dpm_solver_2", "dpmpp_2m", "adams_bashforth"])
