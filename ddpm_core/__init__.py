@@ -13,7 +13,7 @@ from .likelihood import divergence, flow_log_prob
 from .memory import between, perplexity
 from .metrics import METRICS, excess_nll, mode_coverage, nearest_distance, strong_error
 from .mixtures import GaussianMixture
-from .networks import MLP, NETWORKS
+from .networks import MLP, NETWORKS, UNet
 from .prediction import Prediction
 from .reverse_step import exact_reverse, gaussian_reverse
 from .samplers import SAMPLERS, ParticleNoise, Step
@@ -41,6 +41,7 @@ __all__ = [
     "Step",
     "TrainConfig",
     "TrainStep",
+    "UNet",
     "affordable",
     "annealed",
     "arrive",

@@ -89,8 +89,8 @@ def _build(name: str, file) -> tuple[nn.Module, dict]:
     try:
         with torch.device("meta"):  # shapes without memory
             expected = {key: tuple(value.shape) for key, value in kind(**network).state_dict().items()}
-    except TypeError as error:
-        raise CheckpointError(f"{name}: {kind.__name__} does not take {sorted(network)}") from error
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{name}: {kind.__name__} does not take {network}") from error
     found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
     if found != expected:
         wrong = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))

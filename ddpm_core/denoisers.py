@@ -51,14 +51,31 @@ def half_log_snr(alpha: float, sigma: float) -> float:
 class NetworkDenoiser:
     """A network net(x / sqrt(alpha^2 + sigma^2), lam) that predicts v (default), eps or x0 of the scaled point.
 
-    Being conditioned on lam = log(alpha / sigma) alone, it is right for every schedule and every path.
+    Being conditioned on lam = log(alpha / sigma) alone, it is right for every schedule and every path. What it says of
+    one class, where the network knows classes, is `given_label`.
     """
+
+    label: Tensor | None = None  # [] or [n]; None: of any class
 
     def __init__(self, net: Any, target: str = "v", metadata: dict | None = None):
         if target not in TARGETS:
             raise KeyError(f"unknown target {target!r}; known: {', '.join(TARGETS)}")
         self.net, self.target, self.metadata = net, target, metadata or {}
         self.levels: dict[NoiseLevel, Tensor] = {}  # what the network makes of a noise level, where known
+
+    def given_label(self, label: Tensor | int | None) -> NetworkDenoiser:
+        """The same network asked about one class, or of a class for each of the n points, [n]; None: any class.
+
+        Labels are 0 .. classes - 1, and `classes` for any. KeyError for others, and if the network knows no classes.
+        """
+        given = copy.copy(self)
+        given.label = None if label is None else torch.as_tensor(label)
+        if given.label is not None:
+            if not (classes := getattr(self.net, "classes", 0)):
+                raise KeyError("this network knows no labels")
+            if not ((given.label >= 0) & (given.label <= classes)).all():
+                raise KeyError(f"unknown label {label}; known: 0 .. {classes}")
+        return given
 
     def along(self, schedule: Schedule, between: Sequence[NoiseLevel] = ()) -> NetworkDenoiser:
         """The same denoiser, with what depends on the noise level alone computed for all steps of `schedule` at once,
@@ -95,7 +112,7 @@ class NetworkDenoiser:
         with torch.no_grad():
             if level is None:
                 lam = torch.full((), half_log_snr(alpha, sigma), device=x.device, dtype=x.dtype)
-                out = self.net(x / scale, lam)
+                out = self.net(x / scale, lam, *(() if self.label is None else (self.label,)))
             else:
                 out = self.net.at(x / scale, level)
         return self._prediction(x, alpha, sigma, out, scale)
@@ -105,9 +122,54 @@ class NetworkDenoiser:
         return Prediction.of(x, alpha, sigma, **{self.target: out * scale if self.target == "v" else out})
 
 
+class Guided:
+    """Exaggerates what a condition changes: unconditional + weight (conditional - unconditional), in every view.
+
+    Weight 1 is the conditional denoiser, 0 the unconditional one, above 1 trades variety for typical samples (Ho &
+    Salimans 2022, eq. 6, whose w is weight - 1). Two views of one network are asked in one pass over 2 n points.
+    """
+
+    def __init__(self, conditional: Denoiser, unconditional: Denoiser, weight: float):
+        self.conditional, self.unconditional, self.weight = conditional, unconditional, weight
+        self.evaluations = 1 if weight in (0, 1) else 2
+
+    def along(self, schedule: Schedule, between: Sequence[NoiseLevel] = ()) -> Guided:
+        told, untold = (along(part, schedule, between) for part in (self.conditional, self.unconditional))
+        return Guided(told, untold, self.weight)
+
+    def __call__(self, x: Tensor, alpha: float, sigma: float) -> Prediction:
+        if self.weight == 1:
+            return self.conditional(x, alpha, sigma)
+        if self.weight == 0:
+            return self.unconditional(x, alpha, sigma)
+        told, untold = self._both(x, alpha, sigma)
+        return Prediction.of(x, alpha, sigma, **{told.given: torch.lerp(untold.value, told.value, self.weight)})
+
+    def _both(self, x: Tensor, alpha: float, sigma: float) -> list[Prediction]:
+        a, b = self.conditional, self.unconditional
+        if (
+            not (isinstance(a, NetworkDenoiser) and isinstance(b, NetworkDenoiser) and hasattr(a.net, "classes"))
+            or a.net is not b.net
+        ):
+            return [denoiser(x, alpha, sigma) for denoiser in (a, b)]
+        labels = [torch.as_tensor(a.net.classes if d.label is None else d.label).expand(len(x)) for d in (a, b)]
+        both = a.given_label(torch.cat(labels))(torch.cat([x, x]), alpha, sigma)
+        return [Prediction.of(x, alpha, sigma, **{both.given: part}) for part in both.value.chunk(2)]
+
+
+def guided(denoiser: NetworkDenoiser, label: Tensor | int | None, weight: float) -> Denoiser:
+    """What a network says of `label`, [] or [n], guided away from what it says of any; None: of any, unguided."""
+    return denoiser if label is None else Guided(denoiser.given_label(label), denoiser.given_label(None), weight)
+
+
+def evaluations(denoiser: Denoiser) -> int:
+    """How many network evaluations one question costs: two under guidance."""
+    return getattr(denoiser, "evaluations", 1)
+
+
 def along(denoiser: Denoiser, schedule: Schedule, between: Sequence[NoiseLevel] = ()) -> Denoiser:
     """`denoiser`, prepared for the steps of `schedule`, and the levels `between` them, where it can be."""
-    return denoiser.along(schedule, between) if isinstance(denoiser, NetworkDenoiser) else denoiser
+    return denoiser.along(schedule, between) if hasattr(denoiser, "along") else denoiser
 
 
 def at_once(denoiser: Denoiser, xs: Sequence[Tensor], levels: Sequence[NoiseLevel]) -> list[Prediction]:

@@ -29,6 +29,13 @@ class LamEmbedding(nn.Module):
         return torch.cat([phase.sin(), phase.cos()], -1)
 
 
+def _silent(layer: nn.Module) -> nn.Module:
+    """A layer that says nothing before it is trained."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
 class MLP(nn.Module):
     """x [..., dim], lam that broadcasts to [...] -> [..., dim].
 
@@ -45,9 +52,7 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(dim if i == 0 else width, width, bias=False) for i in range(depth))
         shifts = [nn.Linear(32, width), nn.SiLU(), nn.Linear(width, depth * width), nn.Unflatten(-1, (depth, width))]
         self.level = nn.Sequential(LamEmbedding(32), *shifts)
-        self.out = nn.Linear(width, dim)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = _silent(nn.Linear(width, dim))
 
     def reset(self, generator: torch.Generator) -> MLP:
         """Draw the weights again, from `generator`: uniform in +- 1 / sqrt(inputs); the last layer says nothing yet."""
@@ -69,4 +74,100 @@ class MLP(nn.Module):
         return self.out(x)
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"MLP": MLP}
+# ---- images ---------------------------------------------------------------------------------------------------------
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Each pixel's channels to mean 0 and variance 1, for x [n, channels, h, w]: group norm with one pixel a group.
+
+    In channels-last memory a pixel's channels are neighbours; groups that span the picture cost four times as much.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class ResidualBlock(nn.Module):
+    """x [n, channels, h, w], level [n, features] -> like x; the level scales and shifts the inner features.
+
+    (Dhariwal & Nichol 2021, section 3, adaptive normalisation.) It starts as the identity.
+    """
+
+    def __init__(self, channels: int, features: int):
+        super().__init__()
+        self.before = nn.Sequential(ChannelNorm(channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1))
+        self.norm = ChannelNorm(channels, elementwise_affine=False)
+        self.level = nn.Sequential(nn.Linear(features, 2 * channels), nn.Unflatten(1, (2 * channels, 1, 1)))
+        self.after = nn.Sequential(nn.SiLU(), _silent(nn.Conv2d(channels, channels, 3, padding=1)))
+
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        scale, shift = self.level(level).chunk(2, 1)
+        return x + self.after(torch.addcmul(shift, self.norm(self.before(x)), 1 + scale))
+
+
+class SelfAttention(nn.Module):
+    """x [n, channels, h, w] -> like x: every pixel asks all others, in heads of 32 channels. Starts as the identity."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.heads = max(1, channels // 32)
+        self.norm = ChannelNorm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = _silent(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        qkv = self.qkv(self.norm(x)).flatten(2).unflatten(1, (3, self.heads, -1))  # [n, 3, heads, channels, pixels]
+        mixed = F.scaled_dot_product_attention(*qkv.transpose(-1, -2).unbind(1))  # [n, heads, pixels, channels]
+        return x + self.out(mixed.transpose(-1, -2).reshape(x.shape))
+
+
+class UNet(nn.Module):
+    """Images [..., 1, 28, 28], lam and label that broadcast to [...] -> like the images (Ronneberger 2015; Ho 2020).
+
+    Down from 28 x 28 to 14 x 14 and 7 x 7 pixels with `fine`, `middle` and `coarse` channels, and up again; what was
+    lost on the way down is added on the way up. Pictures are laid out at 7 x 7, where most of the weights are and where
+    every pixel sees all others; at 28 x 28 a pixel is cheap only if it has few channels. A label is 0 .. classes - 1;
+    the null class, `classes`, is also what None means: any of them (Ho & Salimans 2022).
+    """
+
+    def __init__(self, fine: int = 16, middle: int = 32, coarse: int = 96, depth: int = 1, classes: int = 10):
+        super().__init__()
+        sizes = dict(fine=fine, middle=middle, coarse=coarse, depth=depth, classes=classes)
+        if min(sizes.values()) < 1 or depth > 8:
+            raise ValueError(f"every size of a U-Net must be at least 1, and depth at most 8, got {sizes}")
+        self.hyperparameters, self.classes = sizes, classes
+        features = 2 * coarse
+        self.lam = nn.Sequential(LamEmbedding(32), nn.Linear(32, features), nn.SiLU(), nn.Linear(features, features))
+        self.label = nn.Embedding(classes + 1, features)
+
+        def blocks(channels: int) -> nn.ModuleList:
+            return nn.ModuleList(ResidualBlock(channels, features) for _ in range(depth))
+
+        self.stem = nn.Conv2d(1, fine, 3, padding=1)
+        self.shrink = nn.ModuleList([nn.Conv2d(fine, middle, 2, 2), nn.Conv2d(middle, coarse, 2, 2)])
+        self.down, self.bottom, self.attention = blocks(middle), blocks(coarse), SelfAttention(coarse)
+        self.up = nn.ModuleList([blocks(coarse), blocks(middle), blocks(fine)])
+        self.grow = nn.ModuleList([nn.ConvTranspose2d(coarse, middle, 2, 2), nn.ConvTranspose2d(middle, fine, 2, 2)])
+        self.last = nn.Sequential(ChannelNorm(fine), nn.SiLU())
+        self.out = _silent(nn.Conv2d(fine, 1, 3, padding=1))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, x: Tensor, lam: Tensor, label: Tensor | int | None = None) -> Tensor:
+        label = torch.as_tensor(self.classes if label is None else label, device=x.device)
+        level = F.silu(self.lam(lam) + self.label(label)).expand(*x.shape[:-3], -1)  # [..., features]
+        level, fine = level.flatten(0, -2), self.stem(x.flatten(0, -4))
+        middle = _through(self.down, self.shrink[0](fine), level)
+        coarse = self.attention(_through(self.bottom, self.shrink[1](middle), level))
+        coarse = _through(self.up[0], coarse, level)
+        middle = _through(self.up[1], middle + self.grow[0](coarse), level)
+        fine = _through(self.up[2], fine + self.grow[1](middle), level)
+        return self.out(self.last(fine)).view(x.shape)
+
+
+def _through(blocks: nn.Module, x: Tensor, level: Tensor) -> Tensor:
+    for block in blocks.children():
+        x = block(x, level)
+    return x
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"MLP": MLP, "UNet": UNet}

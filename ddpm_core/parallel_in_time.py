@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, along, at_once
+from .denoisers import Denoiser, along, at_once, evaluations
 from .prediction import Prediction
 from .schedules import Schedule
 from .stepping import Noise, Step, arrived, in_range, levels, strides
@@ -46,7 +46,7 @@ def _sweeps(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, count: int) -> 
     for k in range(1, count + 1):
         first = T + 1 - k  # the first node whose x0-hat is not known for good
         x0s[1 : first + 1] = [p.x0 for p in at_once(denoiser, xs[1 : first + 1], level[1 : first + 1])]
-        nfe += first
+        nfe += first * evaluations(denoiser)
         before, xs = xs, list(xs)
         for t in range(first, 0, -1):
             xs[t - 1] = ways[t - 1].towards(x0s[t], xs[t])

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, NoiseLevel, along
+from .denoisers import Denoiser, NoiseLevel, along, evaluations
 from .prediction import Prediction
 from .schedules import Schedule
 
@@ -110,7 +110,7 @@ class Counted:
         self.denoiser, self.nfe = denoiser, 0
 
     def __call__(self, x: Tensor, alpha: float, sigma: float) -> Prediction:
-        self.nfe += 1
+        self.nfe += evaluations(self.denoiser)
         return self.denoiser(x, alpha, sigma)
 
 

@@ -1,0 +1,208 @@
+import pytest
+import safetensors.torch
+import torch
+from core_common import close, last, normal, roused
+from torch import nn
+
+from ddpm_core import SAMPLERS, SCHEDULES, NetworkDenoiser, ParticleNoise, TrainConfig, UNet, train
+from ddpm_core.checkpoints import load_checkpoint, save_checkpoint
+from ddpm_core.denoisers import Guided, guided
+from ddpm_core.images import Images
+
+SMALL = dict(fine=8, middle=16, coarse=32)
+LEVELS = [(0.8, 0.6), (1.0, 3.0), (0.0, 1.0), (1.0, 0.0)]
+
+
+def stirred(**sizes) -> UNet:
+    """With every layer that starts at zero made to matter; in float64."""
+    net = roused(UNet(**SMALL | sizes))
+    for parameter in net.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    return net
+
+
+@pytest.fixture(scope="module")
+def net() -> UNet:
+    torch.manual_seed(0)
+    return stirred().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    """32 smooth blobs: the place says the class."""
+    y, x = torch.meshgrid(torch.arange(28), torch.arange(28), indexing="ij")
+    i = torch.arange(32)[:, None, None]
+    blob = torch.exp(-((x - 6 - i % 8 * 2) ** 2 + (y - 6 - i // 8 * 5) ** 2) / 20)
+    return Images((255 * blob).to(torch.uint8)[:, None], torch.arange(32) % 10)
+
+
+# ---- the network ----
+
+
+def test_every_image_has_its_own_level_and_label(net):
+    """Together, in any leading shape, and alone it says the same; images do not see each other."""
+    x, lam, label = normal(2, 3, 1, 28, 28), normal(2, 1, seed=2), torch.tensor([[0, 3, 10], [9, 3, 1]])
+    together = net(x, lam, label)
+    assert together.shape == x.shape
+    for i in range(2):
+        for j in range(3):
+            close(net(x[i, j][None], lam[i, 0], label[i, j])[0], together[i, j], 1e-9)
+
+
+def test_no_label_is_the_null_class(net):
+    x, lam = normal(4, 1, 28, 28), torch.tensor(0.5, dtype=torch.float64)
+    assert torch.equal(net(x, lam), net(x, lam, torch.full((4,), net.classes)))
+
+
+def test_every_label_and_the_level_change_what_it_says(net):
+    x, lam = normal(1, 1, 28, 28), torch.tensor(0.5, dtype=torch.float64)
+    said = net(x.expand(11, -1, -1, -1), lam, torch.arange(11))
+    assert torch.cdist(said.flatten(1), said.flatten(1)).fill_diagonal_(1.0).min() > 1e-3
+    assert (net(x, lam + 1) - net(x, lam)).abs().max() > 1e-3
+
+
+def test_every_pixel_sees_all_others(net):
+    """As at 7 x 7 pixels attention joins what convolutions cannot."""
+    x = normal(1, 1, 28, 28).requires_grad_()
+    net(x, torch.tensor(0.5, dtype=torch.float64))[0, 0, 0, 0].backward()
+    assert (x.grad != 0).all()
+
+
+def test_a_new_one_predicts_nothing_whatever_it_is_asked():
+    assert (UNet(**SMALL)(torch.randn(2, 1, 28, 28), torch.tensor(0.0), 3) == 0).all()
+
+
+@pytest.mark.parametrize("size", ["fine", "middle", "coarse", "depth", "classes"])
+def test_sizes_are_at_least_one(size):
+    with pytest.raises(ValueError, match=f"'{size}': 0"):
+        UNet(**{size: 0})
+
+
+def test_it_is_rebuilt_from_its_file(tmp_path):
+    net = stirred(depth=2, classes=4).float()
+    save_checkpoint(tmp_path / "net.safetensors", net, {"target": "v"})
+    loaded, x = load_checkpoint(tmp_path / "net.safetensors"), normal(2, 1, 28, 28).float()
+    with torch.no_grad():
+        assert torch.equal(loaded.net(x, torch.tensor(1.0), 3), net(x, torch.tensor(1.0), 3))
+
+
+# ---- labels and guidance wrap denoisers ----
+
+
+@pytest.mark.parametrize("alpha, sigma", LEVELS)
+def test_a_label_is_what_the_network_is_told(net, alpha, sigma):
+    """One for all or one for each; None is any class; what was asked before is not changed."""
+    x, denoiser = normal(3, 1, 28, 28), NetworkDenoiser(net)
+    any_class = denoiser(x, alpha, sigma).v
+    each = denoiser.given_label(torch.tensor([1, 4, 10]))(x, alpha, sigma).v
+    for label, row in ((1, 0), (4, 1), (None, 2)):
+        close(denoiser.given_label(label)(x, alpha, sigma).v[row], each[row], 1e-9)
+    assert torch.equal(denoiser(x, alpha, sigma).v, any_class)
+
+
+@pytest.mark.parametrize("alpha, sigma", LEVELS[:2])
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("target", ["v", "eps", "x0"])
+def test_guidance_exaggerates_what_a_label_changes(net, target, weight, alpha, sigma):
+    """In every view; in one pass of twice as many points or in two of its own, the same."""
+    x, labels = normal(3, 1, 28, 28), torch.tensor([1, 4, 7])
+    denoiser = NetworkDenoiser(net, target)
+    told, untold = denoiser.given_label(labels), denoiser
+    asked = guided(denoiser, labels, weight)(x, alpha, sigma)
+    apart = Guided(told, untold.__call__, weight)(x, alpha, sigma)  # a function, of which nothing is known
+    for view in ("x0", "eps", "v", "score"):
+        a, b = (getattr(d(x, alpha, sigma), view) for d in (told, untold))
+        close(getattr(asked, view), b + weight * (a - b), 1e-8)
+        close(getattr(apart, view), b + weight * (a - b), 1e-8)
+
+
+@pytest.mark.parametrize("weight, cost", [(0.0, 1), (1.0, 1), (2.0, 2)])
+@pytest.mark.parametrize("name", ["ddim", "heun", "dpmpp_2m", "unipc_2", "paradigms", "adaptive"])
+def test_guidance_costs_two_evaluations(net, name, weight, cost):
+    """nfe counts images that went through the network, per particle, guidance or not."""
+    asked, noise = [], ParticleNoise(0, 2, (1, 28, 28))
+    hook = net.register_forward_hook(lambda _, args, out: asked.append(len(args[0])))
+    denoiser, start = guided(NetworkDenoiser(net), 3, weight), noise.start().double()
+    *_, step = SAMPLERS[name](denoiser, SCHEDULES["cosine"](4), start, noise=lambda t: noise(t).double())
+    hook.remove()
+    assert step.nfe == sum(asked) / 2 and set(asked) == {2 * cost}
+
+
+def test_labels_that_nobody_knows_are_refused(net):
+    for label in (-1, 11, torch.tensor([0, 12])):
+        with pytest.raises(KeyError, match=r"0 \.\. 10"):
+            NetworkDenoiser(net).given_label(label)
+    with pytest.raises(KeyError, match="no labels"):
+        NetworkDenoiser(nn.Identity()).given_label(1)
+
+
+# ---- training ----
+
+CONFIG = TrainConfig(steps=6, batch=8, warmup=2, lr=3e-3, weighting="flat", schedule="cosine", shared=1)
+
+
+def losses(net, images, config, **options):
+    return [step.loss for step in train(net, images, config, generator=torch.Generator().manual_seed(0), **options)]
+
+
+def fresh(seed=0) -> UNet:
+    torch.manual_seed(seed)
+    return UNet(**SMALL)
+
+
+def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(images, tmp_path):
+    """Also in channels-last memory, which files do not know."""
+    net, whole = fresh(), []
+    for step in train(net, images, CONFIG, generator=torch.Generator().manual_seed(0)):
+        whole.append(step.loss)
+        if step.step == 3:
+            safetensors.torch.save_file(step.state(), tmp_path / "state.safetensors")
+    again = fresh(seed=1)
+    rest = losses(again, images, CONFIG, resume=safetensors.torch.load_file(tmp_path / "state.safetensors"))
+    assert rest == whole[3:]
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_in_parts_the_steps_are_the_same(images, parts):
+    """Even where they are not equally large."""
+    config = TrainConfig(**vars(CONFIG) | {"parts": parts})
+    close(losses(fresh(), images, config), losses(fresh(), images, CONFIG), 1e-4)
+    with pytest.raises(ValueError, match="9 parts"):
+        losses(fresh(), images, TrainConfig(**vars(CONFIG) | {"parts": 9}))
+
+
+def test_a_share_of_the_batch_is_not_told_its_label(images):
+    asked = []
+
+    class Spy(UNet):
+        def forward(self, x, lam, label):
+            asked.append(label.flatten())
+            return super().forward(x, lam, label)
+
+    net = Spy(**SMALL)
+    losses(net, images, TrainConfig(**vars(CONFIG) | {"batch": 64, "unlabelled": 0.25}))
+    labels = torch.cat(asked)
+    share = (labels == net.classes).double().mean()
+    assert abs(share - 0.25) < 4 * (0.25 * 0.75 / len(labels)) ** 0.5
+    assert (labels < net.classes).any() and labels.max() == net.classes
+
+
+def test_in_bfloat16_it_learns_the_same(images):
+    a, b = (losses(fresh(), images, TrainConfig(**vars(CONFIG) | {"precision": p})) for p in ("float32", "bfloat16"))
+    close(a, b, 0.02)
+    assert a != b
+
+
+@pytest.mark.slow
+def test_it_learns_32_images_within_a_minute(images):
+    """And which of them each label means: sampled, most are near one that has it."""
+    config = TrainConfig(**vars(CONFIG) | dict(steps=500, batch=32, warmup=50, ema=0.98))
+    *_, step = train(fresh(), images, config, generator=torch.Generator().manual_seed(0))
+    assert step.loss < 0.05
+    labels, noise = torch.arange(10).repeat(3), ParticleNoise(0, 30, (1, 28, 28))
+    denoiser = NetworkDenoiser(step.ema).given_label(labels)
+    x = last(SAMPLERS["ddim"](denoiser, SCHEDULES["cosine"](30), noise.start(), noise=noise))
+    distance, row = torch.cdist(x.flatten(1), images.x0.flatten(1)).min(1)
+    assert (images.labels[row] == labels).double().mean() > 0.8 and (distance / 28).median() < 0.1
