@@ -82,11 +82,14 @@ def reverse_api(
     data: str = Reverse.data, schedule: str = Reverse.schedule, T: int = Reverse.T, beta_min: float = Reverse.beta_min,
     beta_max: float = Reverse.beta_max, rescale: bool = False, n: int = Reverse.n, seed: int = Reverse.seed,
     denoiser: str = Reverse.denoiser, sampler: str = Reverse.sampler, variance: str = Reverse.variance,
-    eta: float = Reverse.eta, steps: int = Reverse.steps, film: str = "",
+    eta: float = Reverse.eta, steps: int = Reverse.steps, film: str = "", spacing: str = Reverse.spacing,
+    stir: float = Reverse.stir, correction: float = Reverse.correction, tolerance: float = Reverse.tolerance,
+    sweeps: int = Reverse.sweeps,
 ) -> dict:  # fmt: skip
     """The sampler's walk from noise to data as a Plotly figure: one scatter for each stage in `film`, data left."""
     fields = (data, schedule, T, beta_min, beta_max, rescale, n, seed, denoiser, sampler, variance, eta, steps)
-    return _film("reverse", lambda: Reverse(*fields), film)
+    options = (spacing, stir, correction, tolerance, sweeps)
+    return _film("reverse", lambda: Reverse(*fields, *options), film)
 
 
 def css() -> str:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from ddpm_ui.tabs.reverse import OPTIONAL
+
 QUICK = "?tab=reverse&sampler=ddim&steps=20&n=500"
 
 
@@ -36,6 +38,7 @@ CONTROLS = {
     "T": lambda lab: (lab.more("reverse"), lab.number("reverse-T", 500)),
     "beta_min": lambda lab: lab.number("reverse-beta_min", 0.001),
     "beta_max": lambda lab: lab.number("reverse-beta_max", 0.03),
+    "spacing": lambda lab: lab.choose("reverse-spacing", "even in λ"),
     "schedule": lambda lab: lab.choose("reverse-schedule", "Flow matching"),
     "n": lambda lab: lab.number("reverse-n", 300),
     "seed": lambda lab: lab.number("reverse-seed", 9),
@@ -53,16 +56,36 @@ def test_every_control_changes_the_walk(visit):
         lab.page.wait_for_function("control => location.search.includes(`${control}=`)", arg=control)
 
 
-def test_variance_belongs_to_ddpm_and_eta_to_ddim(visit):
-    lab = visit("?tab=reverse&steps=50&n=200", stage="reverse")
+OWN = {  # of each sampler: a control that no other has
+    "EDM, stochastic": lambda lab: lab.number("reverse-stir", 20),
+    "Langevin predictor–corrector": lambda lab: lab.number("reverse-correction", 0.4),
+    "Adaptive (Bogacki–Shampine)": lambda lab: lab.number("reverse-tolerance", 0.05),
+    "ParaDiGMS (parallel in time)": lambda lab: lab.number("reverse-sweeps", 2),
+    "DDIM": lambda lab: lab.number("reverse-eta", 0.5),
+    "DDPM": lambda lab: lab.choose("reverse-variance", "beta"),
+}
+OWN_FIELDS = ("stir", "correction", "tolerance", "sweeps", "eta", "variance")
+
+
+def test_every_sampler_has_its_own_controls_and_no_others(visit):
+    lab = visit(QUICK.replace("ddim", "heun"), stage="reverse")
     lab.finished()
-    before = lab.positions("reverse", 0)
-    assert lab.page.locator("#reverse-eta").count() == 0 or lab.page.locator("#reverse-eta").is_hidden()
-    lab.changed("reverse", lambda: lab.choose("reverse-variance", "beta"))
-    assert lab.positions("reverse", 0) != before
-    lab.changed("reverse", lambda: lab.choose("reverse-sampler", "DDIM"))
-    lab.page.locator("#reverse-eta").wait_for(state="visible")
-    lab.page.locator("#reverse-variance").wait_for(state="hidden")
+    assert not [field for field in OPTIONAL if lab.page.locator(f"#reverse-{field}").is_visible()]
+    for (sampler, act), fields in zip(OWN.items(), OWN_FIELDS, strict=True):
+        lab.changed("reverse", lambda sampler=sampler: lab.choose("reverse-sampler", sampler))
+        lab.page.locator(f"#reverse-{fields}").wait_for(state="visible")
+        assert [field for field in OPTIONAL if lab.page.locator(f"#reverse-{field}").is_visible()] == [fields]
+        before = lab.positions("reverse", 0)
+        lab.changed("reverse", lambda act=act: act(lab))
+        assert lab.positions("reverse", 0) != before, sampler
+
+
+def test_the_optimal_variance_asks_for_the_exact_denoiser(visit):
+    lab = visit("?tab=reverse&steps=20&n=200", stage="reverse")
+    lab.finished()
+    lab.choose("reverse-variance", "optimal (exact denoiser only)")
+    lab.page.locator("#reverse-note").get_by_text("optimal needs the exact denoiser").wait_for()
+    lab.changed("reverse", lambda: lab.choose("reverse-denoiser", "Exact"), "s.header.badge === 'exact'")
 
 
 def test_rescale_mends_a_short_unscaled_schedule(visit):

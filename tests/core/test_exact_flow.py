@@ -78,8 +78,12 @@ def test_what_lies_between_the_ends_does_not_matter():
     close(exact_flow(ROLL, exploding.scale[-1] * z, exploding), exact_flow(ROLL, z, preserving), 1e-9)
 
 
-def test_noise_arrives_as_data():
-    measured = excess_nll(exact_flow(ROLL, normal(1000, 2), TO_NOISE, steps=16), ROLL)
+@pytest.mark.parametrize(
+    "name, n", [("swiss_roll", 1000)] + [pytest.param(name, 10_000, marks=pytest.mark.slow) for name in DATASETS]
+)
+def test_noise_arrives_as_data(name, n):
+    mixture = DATASETS[name]()
+    measured = excess_nll(exact_flow(mixture, normal(n, 2), TO_NOISE, steps=16), mixture)
     assert abs(measured.value) < 3 * measured.floor
 
 

@@ -83,35 +83,41 @@ def test_options_reach_the_metric_and_unknown_ones_do_not():
 # ---- bootstrap ----
 
 
+at_length = pytest.mark.parametrize("n, times", [(300, 200), pytest.param(2000, 2000, marks=pytest.mark.slow)])
+
+
 def coverage(experiment, truth, times):
     hits = sum(low <= truth <= high for low, high in map(experiment, range(times)))
     return hits / times
 
 
-def test_intervals_hold_the_excess_nll_nineteen_times_of_twenty():
+@at_length
+def test_intervals_hold_the_excess_nll_nineteen_times_of_twenty(n, times):
     """Of N(0, 1.2^2 I) under N(0, I): D (s^2 - 1) / 2."""
     one = GaussianMixture(1.0, torch.zeros(1, 2), 1.0)
-    interval = lambda i: bootstrap_interval(excess_nll, 1.2 * normal(300, 2, seed=i), one, generator=seeded(i))  # noqa: E731
-    assert 0.9 <= coverage(interval, 1.2**2 - 1, 300) <= 0.99
+    interval = lambda i: bootstrap_interval(excess_nll, 1.2 * normal(n, 2, seed=i), one, generator=seeded(i))  # noqa: E731
+    assert 0.95 == pytest.approx(coverage(interval, 1.2**2 - 1, times), abs=4 * (0.05 * 0.95 / times) ** 0.5)
 
 
-def test_intervals_hold_the_strong_error():
+@at_length
+def test_intervals_hold_the_strong_error(n, times):
     """Of displacements N(0, 0.1^2 I)."""
-    ends = normal(300, 2)
+    ends = normal(n, 2)
     interval = lambda i: bootstrap_interval(  # noqa: E731
-        strong_error, ends + 0.1 * normal(300, 2, seed=1000 + i), ends, generator=seeded(i)
+        strong_error, ends + 0.1 * normal(n, 2, seed=10_000 + i), ends, generator=seeded(i)
     )
-    assert 0.9 <= coverage(interval, 0.1 * 2**0.5, 300) <= 0.99
+    assert 0.95 == pytest.approx(coverage(interval, 0.1 * 2**0.5, times), abs=4 * (0.05 * 0.95 / times) ** 0.5)
 
 
+@at_length
 @pytest.mark.parametrize("lost", [0, 1, 3])
-def test_intervals_hold_the_share_of_lost_modes(lost):
+def test_intervals_hold_the_share_of_lost_modes(lost, n, times):
     """Zero included, where no mode is lost and the value itself never is zero; so more often than stated."""
     left = GaussianMixture(1.0, EIGHT.means[lost:], EIGHT.covariances[lost:])
     interval = lambda i: bootstrap_interval(  # noqa: E731
-        mode_coverage, left.sample(300, generator=seeded(i)), EIGHT, repeats=199, generator=seeded(i)
+        mode_coverage, left.sample(n, generator=seeded(i)), EIGHT, repeats=199, generator=seeded(i)
     )
-    assert coverage(interval, lost / 8, 200) >= 0.92
+    assert coverage(interval, lost / 8, times) >= 0.95 - 2 * (0.05 * 0.95 / times) ** 0.5
 
 
 def test_intervals_shrink_with_n():

@@ -19,6 +19,8 @@ from ddpm_core import (
     Prediction,
     Schedule,
     fitted_order,
+    permutation_band,
+    sliced_w2,
 )
 from ddpm_core.parallel_in_time import picard_sweeps
 from ddpm_core.samplers import TRAITS, steps_for
@@ -325,6 +327,16 @@ def test_the_optimal_variance_keeps_the_law_of_a_gaussian():
     assert ends["optimal"] < 0.03 < ends["beta_tilde"]
     with pytest.raises(ValueError, match="exact denoiser"):
         last(SAMPLERS["ddpm"](lambda *a: None, schedule, normal(1, 2), noise=None, variance="optimal"))
+
+
+@pytest.mark.parametrize("n, T", [(400, 100), pytest.param(5000, 400, marks=pytest.mark.slow)])
+def test_every_sampler_makes_the_law_of_the_data(variant, n, T):
+    """With the exact denoiser and many steps, by no distance that shuffling does not give as well."""
+    name, options = variant
+    mixture, noise = DATASETS["eight_gaussians"](), ParticleNoise(0, n)
+    walk = SAMPLERS[name](MixtureDenoiser(mixture), SCHEDULES["flow"](T), noise.start(), noise=noise, **options)
+    data, generator = mixture.sample(n, generator=torch.Generator().manual_seed(1)), torch.Generator().manual_seed(0)
+    assert permutation_band(sliced_w2, last(walk), data, repeats=399, generator=generator).p > 0.01
 
 
 def test_churn_of_zero_is_heun():
