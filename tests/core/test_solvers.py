@@ -329,7 +329,7 @@ def test_the_optimal_variance_keeps_the_law_of_a_gaussian():
         last(SAMPLERS["ddpm"](lambda *a: None, schedule, normal(1, 2), noise=None, variance="optimal"))
 
 
-@pytest.mark.parametrize("n, T", [(400, 100), pytest.param(5000, 400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n, T", [(300, 60), pytest.param(5000, 400, marks=pytest.mark.slow)])
 def test_every_sampler_makes_the_law_of_the_data(variant, n, T):
     """With the exact denoiser and many steps, by no distance that shuffling does not give as well."""
     name, options = variant
