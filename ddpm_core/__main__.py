@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import signal
+import inspect
 import sys
-import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -21,13 +20,26 @@ from tqdm import tqdm
 
 from . import checkpoints, device
 from .datasets import DATASETS
-from .denoisers import TARGETS, Denoiser, NetworkDenoiser
+from .denoisers import TARGETS, Denoiser, NetworkDenoiser, guided
+from .image_evaluation import Judge, Ways, draw, measure_images
+from .images import fashion_mnist, grid
 from .metrics import Measured, energy_distance, excess_nll, sliced_w2
 from .mixtures import GaussianMixture
-from .networks import MLP
+from .networks import MLP, NETWORKS, UNet
 from .samplers import SAMPLERS, VARIANCES, ParticleNoise, Step
-from .schedules import SCHEDULES, Schedule
-from .training import TrainConfig, train
+from .schedules import SCHEDULES, SPACINGS, Schedule
+from .training import PRECISIONS, WEIGHTINGS, TrainConfig, train
+from .training_run import Run, processes
+
+IMAGES = "fashion_mnist"
+FOR_IMAGES: dict[str, dict] = {
+    "train": dict(steps=40_000, batch=32, lr=3e-3, warmup=500, weighting="flat", schedule="cosine", shared=1),
+    "sample": dict(sampler=Ways().sampler, schedule="cosine", steps=25, spacing=Ways().spacing, n=40),
+}
+FOR_POINTS: dict[str, dict] = {
+    "train": {},
+    "sample": dict(sampler="ddpm", schedule="linear", steps=None, spacing="trailing", n=2000),
+}
 
 # What `evaluate` measures: (sampler, its options, schedule, T).
 EVALUATIONS = [
@@ -40,10 +52,10 @@ EVALUATIONS = [
 
 
 def last_step(
-    sampler: str, denoiser: Denoiser, schedule: Schedule, n: int, seed: int, options: dict, bar=False
+    sampler: str, denoiser: Denoiser, schedule: Schedule, n: int, seed: int, options: dict, shape=(2,), bar=False
 ) -> Step:
     where = device.pick()
-    noise = ParticleNoise(seed, n, device=where)
+    noise = ParticleNoise(seed, n, shape, device=where)
     steps = device.walk(sampler, denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise, **options)
     return deque(tqdm(steps, total=schedule.T + 1, disable=not bar, leave=False), maxlen=1)[0]
 
@@ -86,55 +98,115 @@ def train_command(args: argparse.Namespace) -> None:
         train_one(dataset, args)
 
 
+def given(args: argparse.Namespace, names, defaults: dict) -> dict:
+    """Those of the options `names` that were given on the command line, and else the defaults, where there are any."""
+    return defaults | {name: getattr(args, name) for name in names if hasattr(args, name)}
+
+
+def new_network(dataset: str, args: argparse.Namespace, generator: torch.Generator) -> torch.nn.Module:
+    """Of the sizes that were given, or the default ones; TypeError for a size that the network does not have."""
+    kind = UNet if dataset == IMAGES else MLP
+    sizes = given(args, SIZES, {})
+    if unknown := sizes.keys() - inspect.signature(kind).parameters.keys():
+        raise TypeError(f"a {kind.__name__} has no {', '.join(sorted(unknown))}")
+    if kind is MLP:
+        return MLP(**sizes).reset(generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(args.seed)
+        return UNet(**sizes)
+
+
 def train_one(dataset: str, args: argparse.Namespace) -> None:
-    mixture = DATASETS[dataset]()
     torch.set_num_threads(args.threads)
-    config = TrainConfig(**{f.name: getattr(args, f.name) for f in dataclasses.fields(TrainConfig)})
+    accelerator = processes()
+    where = accelerator.device if accelerator else device.pick()
+    data = fashion_mnist(folder=args.data) if dataset == IMAGES else DATASETS[dataset]()
+    fields = [field.name for field in dataclasses.fields(TrainConfig)]
+    config = TrainConfig(**given(args, fields, FOR_IMAGES["train"] if dataset == IMAGES else FOR_POINTS["train"]))
     out = Path(args.out or checkpoints.FOLDER / f"{dataset}.safetensors")
     unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
     generator = torch.Generator().manual_seed(args.seed)
-    net = MLP(width=args.width, depth=args.depth).reset(generator).to(device.pick())
+    net = new_network(dataset, args, generator).to(where)
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
-    started, loss, step = time.monotonic(), None, None
-    stop = threading.Event()  # Ctrl-C waits for the end of a step, where the state is whole
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
-    try:
-        with tqdm(total=config.steps, initial=int(resume["step"]) if resume else 0, unit="step", smoothing=0.05) as bar:
-            for step in train(net, mixture, config, generator=generator, resume=resume):
-                loss = step.loss if loss is None else 0.99 * loss + 0.01 * step.loss
-                bar.update()
-                if step.step % 100 == 0:
-                    bar.set_postfix(loss=f"{loss:.4f}", lr=f"{step.lr:.1e}")
-                if stop.is_set():
-                    break
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if step is not None and step.step < config.steps:
+    started, run = time.monotonic(), Run(unfinished, args.log, args.save_every, accelerator)
+    steps = train(net, data, config, generator=generator, resume=resume, accelerator=accelerator)
+    step = run.follow(steps, config, int(resume["step"]) if resume else 0)
+    if step is None:
+        raise SystemExit("that run is finished already")
+    if not run.leads:
+        return
+    if step.step < config.steps:
         safetensors.torch.save_file(step.state(), unfinished)
         print(f"stopped after {step.step} steps; go on with --resume", file=sys.stderr)
         raise SystemExit(130)
-    if step is None:
-        raise SystemExit("that run is finished already")
     seconds = time.monotonic() - started
-    rows = measure(NetworkDenoiser(step.ema.eval(), config.target), mixture, args.samples)
     recipe = dataclasses.asdict(config) | {"seed": args.seed, "seconds": round(seconds, 1)}
-    metadata = {"dataset": dataset, "target": config.target, "training": recipe, "metrics": rows}
+    denoiser = NetworkDenoiser(step.ema.eval(), config.target)
+    metadata: dict[str, Any] = {"dataset": dataset, "target": config.target, "training": recipe}
+    if isinstance(data, GaussianMixture):
+        metadata["metrics"] = measure(denoiser, data, args.samples)
+    else:
+        metadata |= {"pixels": "-1 .. 1, of mean -0.43 and standard deviation 0.71"}
+        metadata["metrics"] = measure_images(denoiser, Judge(args.data), [Ways()], args.samples, [0])
     checkpoints.save_checkpoint(out, step.ema, metadata)
     unfinished.unlink(missing_ok=True)
-    show(rows)
+    if isinstance(data, GaussianMixture):
+        show(metadata["metrics"])
     print(f"{out} ({out.stat().st_size / 1000:.0f} kB, {seconds:.0f} s)")
 
 
 def sample_command(args: argparse.Namespace) -> None:
     denoiser = checkpoints.load_checkpoint(args.checkpoint, device.pick())
+    images = isinstance(denoiser.net, UNet)
+    for name, value in (FOR_IMAGES if images else FOR_POINTS)["sample"].items():
+        if not hasattr(args, name):
+            setattr(args, name, value)
+    if images and not args.out:
+        raise ValueError("images need a file to be written to: --out NAME.png")
     options = {k: getattr(args, k) for k in ("variance", "eta") if getattr(args, k) is not None}
-    step = last_step(args.sampler, denoiser, SCHEDULES[args.schedule](args.T), args.n, args.seed, options, bar=True)
-    np.savetxt(args.out or sys.stdout, step.x.cpu().numpy(), fmt="%.6f", delimiter=",", header="x,y", comments="")
+    schedule = SCHEDULES[args.schedule](args.T)
+    if args.steps is not None:
+        schedule = schedule.subsample(min(args.steps, schedule.T), args.spacing)
+    label = None
+    if args.label is not None:
+        label = torch.tensor(args.label).repeat(-(-args.n // len(args.label)))[: args.n].to(device.pick())
+    asked = guided(denoiser, label, args.weight)
+    x = last_step(args.sampler, asked, schedule, args.n, args.seed, options, denoiser.net.shape, bar=True).x.cpu()
+    if images:
+        grid(x, len(args.label) if args.label and len(args.label) > 1 else 10).save(args.out)
+    else:
+        np.savetxt(args.out or sys.stdout, x.numpy(), fmt="%.6f", delimiter=",", header="x,y", comments="")
 
 
 def evaluate_command(args: argparse.Namespace) -> None:
     denoiser = checkpoints.load_checkpoint(args.checkpoint, device.pick())
-    show(measure(denoiser, DATASETS[denoiser.metadata["dataset"]](), args.samples, args.seed))
+    if isinstance(denoiser.net, UNet):
+        evaluate_images(denoiser, args)
+    else:
+        show(measure(denoiser, DATASETS[denoiser.metadata["dataset"]](), args.samples, args.seed))
+
+
+def evaluate_images(denoiser: NetworkDenoiser, args: argparse.Namespace) -> None:
+    judge, n = Judge(args.data), args.samples
+    ways = [Ways(weight, nfe, args.sampler, args.spacing) for nfe in args.nfe for weight in args.weight]
+    measure_images(denoiser, judge, ways, n, range(args.seed, args.seed + args.seeds))
+    if args.nearest:
+        picture, near, usual = judge.neighbours(draw(denoiser, 30, ways[0], args.seed))
+        picture.save(args.nearest)
+        print(f"RMS of a pixel to the nearest training image, median: {near.median():.3f}; test: {usual.median():.3f}")
+    if args.score:
+        ours, real = draw(denoiser, n, ways[0], args.seed), judge.train[:n]
+        print(f"test accuracy of a classifier fit to {n} of them: {judge.accuracy_score(ours):.3f}", flush=True)
+        print(f"and of one fit to {n} real ones: {judge.accuracy_score(real):.3f}")
+
+
+SIZES = ("width", "depth", "fine", "middle", "coarse")
+
+
+def defaults_of(size: str) -> list[str]:
+    """What it is in the networks that have it."""
+    parameters = {name: inspect.signature(kind).parameters for name, kind in NETWORKS.items()}
+    return [f"{name} {known[size].default}" for name, known in parameters.items() if size in known]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -144,29 +216,44 @@ def parser() -> argparse.ArgumentParser:
 
     p = commands.add_parser("train", help="train a network on a data set and write its checkpoint", **shared)
     p.set_defaults(run=train_command)
-    p.add_argument("dataset", choices=[*DATASETS, "all"])
-    for size in ("width", "depth"):
-        p.add_argument(f"--{size}", type=int, default=MLP().hyperparameters[size])
+    p.add_argument("dataset", choices=[*DATASETS, IMAGES, "all"], help="all: every one of points")
+    for name in SIZES:
+        p.add_argument(f"--{name}", type=int, default=argparse.SUPPRESS, help=", ".join(defaults_of(name)))
+    known = dict(target=TARGETS, weighting=WEIGHTINGS, schedule=SCHEDULES, precision=PRECISIONS)
     for field in dataclasses.fields(TrainConfig):
-        known = TARGETS if field.name == "target" else None
+        default = [f"default: {field.default}"]
+        if field.name in FOR_IMAGES["train"]:
+            default.append(f"for images {FOR_IMAGES['train'][field.name]}")
         p.add_argument(
-            f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default, choices=known
+            f"--{field.name.replace('_', '-')}",
+            type=type(field.default),
+            default=argparse.SUPPRESS,
+            choices=known.get(field.name),
+            help=", ".join(default),
         )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--threads", type=int, default=1, help="networks this small gain nothing from a second one")
     p.add_argument("--samples", type=int, default=10_000, help="how many samples the final measurement takes")
     p.add_argument("--out", help="default: checkpoints/<dataset>.safetensors")
     p.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
+    p.add_argument("--save-every", type=float, default=300, help="seconds between two states to go on from")
+    p.add_argument("--log", type=Path, help="a folder for losses, averaged weights and images, as often")
+    p.add_argument("--data", type=Path, help="a folder with the four IDX files of the images; default: where they are")
 
-    p = commands.add_parser("sample", help="write samples as CSV", **shared)
+    p = commands.add_parser("sample", help="write samples, points as CSV, images as PNG", **shared)
     p.set_defaults(run=sample_command)
     p.add_argument("checkpoint", help="a name or a .safetensors file")
-    p.add_argument("--sampler", choices=SAMPLERS, default="ddpm")
+    here: dict[str, Any] = dict(default=argparse.SUPPRESS)
+    p.add_argument("--sampler", choices=SAMPLERS, help="default: ddpm, for images dpmpp_2m", **here)
     p.add_argument("--variance", choices=VARIANCES, help="for ddpm")
     p.add_argument("--eta", type=float, help="for ddim")
-    p.add_argument("--schedule", choices=SCHEDULES, default="linear")
+    p.add_argument("--schedule", choices=SCHEDULES, help="default: linear, for images cosine", **here)
     p.add_argument("--T", type=int, default=1000)
-    p.add_argument("--n", type=int, default=2000)
+    p.add_argument("--steps", type=int, help="levels of the T that are used; default: all, for images 25", **here)
+    p.add_argument("--spacing", choices=SPACINGS, help="which ones; default: trailing", **here)
+    p.add_argument("--label", type=int, nargs="+", help="classes, in turn; default: any")
+    p.add_argument("--weight", type=float, default=1.0, help="of guidance towards the label")
+    p.add_argument("--n", type=int, help="default: 2000, for images 40", **here)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", help="default: standard output")
 
@@ -175,6 +262,15 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("checkpoint", help="a name or a .safetensors file")
     p.add_argument("--samples", type=int, default=10_000)
     p.add_argument("--seed", type=int, default=0)
+    g = p.add_argument_group("of images")
+    g.add_argument("--nfe", type=int, nargs="+", default=[25], help="network evaluations an image may cost")
+    g.add_argument("--weight", type=float, nargs="+", default=[1.0], help="of guidance")
+    g.add_argument("--seeds", type=int, default=1, help="how many, from --seed on")
+    g.add_argument("--sampler", choices=SAMPLERS, default=Ways().sampler)
+    g.add_argument("--spacing", choices=SPACINGS, default=Ways().spacing)
+    g.add_argument("--score", action="store_true", help="fit a classifier to the samples, and one to real images")
+    g.add_argument("--nearest", help="a PNG file: 30 samples, each above the training image nearest to it")
+    g.add_argument("--data", type=Path, help="a folder with the four IDX files")
     return root
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import safetensors.torch
 import torch
@@ -117,14 +116,6 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
 
     a, b = a.double(), b.double()
     return (mean(a, a, True) + mean(b, b, True) - 2 * mean(a, b, False)).item()
-
-
-class Spread(NamedTuple):
-    """A distance of images to real ones, between what as many real images and what pure noise would get."""
-
-    value: float
-    floor: float
-    ceiling: float
 
 
 # ---- whether they are copies -----------------------------------------------------------------------------------------

@@ -45,6 +45,11 @@ class Images:
     pixels: Tensor  # uint8 [N, 1, 28, 28]
     labels: Tensor  # int64 [N]
 
+    @classmethod
+    def of(cls, x0: Tensor, labels: Tensor) -> Images:
+        """From floats [N, 1, 28, 28] in -1 .. 1, as they look: rounded to 256 greys, and cut off beyond."""
+        return cls(to_pixels(x0), labels)
+
     def __len__(self) -> int:
         return len(self.labels)
 

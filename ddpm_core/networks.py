@@ -48,7 +48,7 @@ class MLP(nn.Module):
         super().__init__()
         if min(dim, width, depth) < 1:
             raise ValueError(f"need dim, width, depth of at least 1, got dim = {dim}, width = {width}, depth = {depth}")
-        self.hyperparameters = dict(dim=dim, width=width, depth=depth)
+        self.hyperparameters, self.shape = dict(dim=dim, width=width, depth=depth), (dim,)
         self.layers = nn.ModuleList(nn.Linear(dim if i == 0 else width, width, bias=False) for i in range(depth))
         shifts = [nn.Linear(32, width), nn.SiLU(), nn.Linear(width, depth * width), nn.Unflatten(-1, (depth, width))]
         self.level = nn.Sequential(LamEmbedding(32), *shifts)
@@ -135,7 +135,7 @@ class UNet(nn.Module):
         sizes = dict(fine=fine, middle=middle, coarse=coarse, depth=depth, classes=classes)
         if min(sizes.values()) < 1 or depth > 8:
             raise ValueError(f"every size of a U-Net must be at least 1, and depth at most 8, got {sizes}")
-        self.hyperparameters, self.classes = sizes, classes
+        self.hyperparameters, self.classes, self.shape = sizes, classes, (1, 28, 28)
         features = 2 * coarse
         self.lam = nn.Sequential(LamEmbedding(32), nn.Linear(32, features), nn.SiLU(), nn.Linear(features, features))
         self.label = nn.Embedding(classes + 1, features)

@@ -1,0 +1,123 @@
+"""What a network of images is worth: draw many, of every class equally many, and hold them against real ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from . import device
+from .denoisers import NetworkDenoiser, evaluations, guided
+from .image_metrics import (
+    Classifier,
+    fit_classifier,
+    frechet,
+    in_parts,
+    kernel_distance,
+    label_accuracy,
+    nearest,
+    shipped_classifier,
+)
+from .images import Images, fashion_mnist, grid
+from .particle_noise import ParticleNoise
+from .samplers import steps_for
+from .schedules import SCHEDULES
+
+LEARNT_FROM = slice(40_000)  # of the training images, by the classifier; the other 20,000 it has not seen
+REFERENCE, OTHERS = slice(40_000, 50_000), slice(50_000, 60_000)
+PART = 250  # images at once
+
+
+class Ways(NamedTuple):
+    """How images are drawn: of 1,000 levels of the cosine schedule, those that `spacing` says."""
+
+    weight: float = 1.0  # of guidance towards the label
+    nfe: int = 25  # network evaluations that an image may cost; each step costs two under guidance
+    sampler: str = "dpmpp_2m"
+    spacing: str = "trailing"
+
+
+def draw(denoiser: NetworkDenoiser, n: int, ways: Ways, seed: int) -> Images:
+    """n images [n, 1, 28, 28], of all classes in turn. ValueError if not one step can be paid for."""
+    where, parts = next(denoiser.net.parameters()).device, []
+    labels = torch.arange(n) % denoiser.net.classes
+    for k, told in enumerate(labels.split(PART)):
+        noise = ParticleNoise(seed * 1_000_003 + k, len(told), denoiser.net.shape, where)
+        asked = guided(denoiser, told.to(where), ways.weight)
+        steps = steps_for(ways.sampler, ways.nfe // evaluations(asked))
+        schedule = SCHEDULES["cosine"](1000).subsample(steps, ways.spacing)
+        start = schedule.scale[-1].item() * noise.start()
+        parts.append(deque(device.walk(ways.sampler, asked, schedule, start, noise=noise), maxlen=1)[0].x.cpu())
+    return Images.of(torch.cat(parts), labels)
+
+
+def measure_images(
+    denoiser: NetworkDenoiser, judge: Judge, ways: Sequence[Ways], n: int, seeds: Sequence[int]
+) -> list[dict]:
+    """A row for each of the ways, printed as it comes: means over the seeds, of n images each."""
+    if n < 2:
+        raise ValueError(f"need at least 2 samples, got {n}")
+    bounds, rows = judge.bounds(n), []
+    print(f"{'sampler':<10} {'nfe':>4} {'weight':>6} {'accuracy':>8} {'worst class':>11}", end="")
+    print(f" {'FID':>9} {'/ floor':>8} {'KID':>9}")
+    for name, bound in bounds.items():
+        print(f"{name:<42} {bound['fid']:9.3f} {bound['fid'] / bounds['floor']['fid']:8.2f} {bound['kid']:9.4f}")
+    for way in ways:
+        runs = [judge.judge(draw(denoiser, n, way, seed)) for seed in seeds]
+        row = {key: mean(run[key] for run in runs) for key in ("accuracy", "fid", "kid")}
+        by_class = [mean(values) for values in zip(*(run["by_class"] for run in runs), strict=True)]
+        said = f"{way.sampler:<10} {way.nfe:4} {way.weight:6} {row['accuracy']:8.3f} {min(by_class):11.3f}"
+        print(f"{said} {row['fid']:9.3f} {row['fid'] / bounds['floor']['fid']:8.2f} {row['kid']:9.4f}", flush=True)
+        rows.append(way._asdict() | {"n": n, "seeds": len(seeds), "by_class": by_class} | row | bounds)
+    print(f"floor: {n} real images, ceiling: noise; means of {len(seeds)}")
+    return rows
+
+
+class Judge:
+    """Real images, and a classifier that has seen only some of them, to hold generated ones against."""
+
+    def __init__(self, folder: Path | None = None):
+        self.classifier: Classifier = shipped_classifier()
+        self.train, self.test = fashion_mnist("train", folder), fashion_mnist("t10k", folder)
+
+    def features(self, x: Tensor) -> Tensor:
+        """[n, 1, 28, 28] -> [n, 128]."""
+        return in_parts(self.classifier.features, x)
+
+    @cached_property
+    def reference(self) -> Tensor:
+        return self.features(self.train[REFERENCE].x0)
+
+    def distances(self, x: Tensor) -> dict[str, float]:
+        """Feature FID and KID to 10,000 real images."""
+        features = self.features(x)
+        return {"fid": frechet(features, self.reference), "kid": kernel_distance(features, self.reference)}
+
+    def bounds(self, n: int) -> dict[str, dict[str, float]]:
+        """What n other real images get, and n of pure noise."""
+        noise = ParticleNoise(0, n, (1, 28, 28)).start()
+        return {"floor": self.distances(self.train[OTHERS][:n].x0), "ceiling": self.distances(noise)}
+
+    def judge(self, images: Images) -> dict:
+        """Label accuracy, in all and by class, FID and KID."""
+        by_class = label_accuracy(self.classifier, images.x0, images.labels)
+        return {"accuracy": by_class.nanmean().item(), "by_class": by_class.tolist(), **self.distances(images.x0)}
+
+    def accuracy_score(self, images: Images, epochs: int = 15) -> float:
+        """Accuracy on the 10,000 test images of a classifier trained on `images` alone (Ravuri & Vinyals 2019)."""
+        return label_accuracy(fit_classifier(images, epochs=epochs), self.test.x0, self.test.labels).mean().item()
+
+    def neighbours(self, images: Images) -> tuple[Image.Image, Tensor, Tensor]:
+        """A picture, each of n images above the training image nearest to it; how near these are, [n]; and how near as
+        many test images are to theirs.
+        """
+        distance, row = nearest(images.x0, self.train)
+        pairs = torch.stack([images.x0, self.train[row].x0]).flatten(0, 1)
+        return grid(pairs, len(images)), distance, nearest(self.test[: len(images)].x0, self.train)[0]
