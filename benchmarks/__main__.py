@@ -5,11 +5,11 @@ import sys
 
 import torch
 
-from benchmarks import crowd, page, quality, sampling, training
+from benchmarks import crowd, page, quality, sampling, solvers, training
 from benchmarks.row import Row, markdown
 from ddpm_core import device
 
-PARTS = {part.__name__.partition(".")[2]: part.rows for part in (quality, sampling, training, crowd, page)}
+PARTS = {part.__name__.partition(".")[2]: part.rows for part in (quality, sampling, solvers, training, crowd, page)}
 
 if __name__ == "__main__":
     rows: list[Row] = []

@@ -15,7 +15,6 @@ from benchmarks.row import Row
 from benchmarks.sampling import T, TutorialNetwork, tutorial_loop
 from ddpm_core import DATASETS, MLP, SAMPLERS, NetworkDenoiser, ParticleNoise, TrainStep, excess_nll, train
 from ddpm_core.schedules import linear
-from ddpm_core.training import SHARED
 from ddpm_ui.learning import learning
 from ddpm_ui.recipe import Train
 from ddpm_ui.trajectories import Trajectory
@@ -82,10 +81,10 @@ def share_shown() -> float:
     return Trajectory.decode(learning(Train(), "0" * 16)).header["shown"]
 
 
-def share_in_network(batch: int, repeats: int = 300) -> float:
+def share_in_network(batch: int, shared: int, repeats: int = 300) -> float:
     """Seconds that the network alone, forward and backward, takes of a training step."""
     net: nn.Module = MLP()
-    x, lam = torch.randn(batch // SHARED, SHARED, 2), torch.randn(batch // SHARED, 1)
+    x, lam = torch.randn(batch // shared, shared, 2), torch.randn(batch // shared, 1)
     start = time.perf_counter()
     for _ in range(repeats):
         net(x, lam).square().mean().backward()
@@ -96,7 +95,7 @@ def rows() -> Iterator[Row]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the lab does: a network this small gains nothing from a second one
     curve, per_second = ours()
-    share = share_in_network(Train().batch) * per_second
+    share = share_in_network(Train().batch, Train().config.shared) * per_second
     yield Row("training steps per second, batch 1024", f"{per_second:.0f}", f"{share:.0%} in the network", "", "", None)
     shown = share_shown()
     yield Row("share of a watched training that showing it takes", f"{shown:.1%}", "", "", "≤ 5 %", shown <= 0.05)
