@@ -11,16 +11,11 @@ if (query.get("mode") === "projector") body.classList.add("projector");
 Object.keys(LOOKS).forEach(press);
 
 // A link to another tab does not load the page again: what is in this tab is still there when somebody comes back.
-const go = link => {
-  props.value = link;
-  trigger("submit");
-};
-document.addEventListener("lab-go", ({detail}) => go(detail));
 document.addEventListener("click", event => {
   const link = event.target.closest("a[href*='?tab=']");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go(new URL(link.href).search.slice(1));
+  document.dispatchEvent(new CustomEvent("lab-go", {detail: new URL(link.href).search.slice(1)}));
 });
 
 element.addEventListener("click", async ({target}) => {

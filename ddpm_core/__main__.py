@@ -131,6 +131,9 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     started, run = time.monotonic(), Run(unfinished, args.log, args.save_every, accelerator)
     steps = train(net, data, config, generator=generator, resume=resume, accelerator=accelerator)
     step = run.follow(steps, config, int(resume["step"]) if resume else 0)
+    if accelerator:
+        accelerator.print(f"trained by {accelerator.num_processes} processes")
+        accelerator.end_training()
     if step is None:
         raise SystemExit("that run is finished already")
     if not run.leads:

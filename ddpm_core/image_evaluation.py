@@ -30,9 +30,15 @@ from .particle_noise import ParticleNoise
 from .samplers import steps_for
 from .schedules import SCHEDULES
 
-LEARNT_FROM = slice(40_000)  # of the training images, by the classifier; the other 20,000 it has not seen
-REFERENCE, OTHERS = slice(40_000, 50_000), slice(50_000, 60_000)
 PART = 250  # images at once
+
+
+def shares(data: Images) -> tuple[Images, Images, Images]:
+    """Two thirds of the images for a classifier to learn from, and two sixths that it has not seen: of 60,000 training
+    images 40,000, then the 10,000 that others are compared with, then 10,000 to see how far real ones are from these.
+    """
+    n = len(data)
+    return data[: n * 2 // 3], data[n * 2 // 3 : n * 5 // 6], data[n * 5 // 6 :]
 
 
 class Ways(NamedTuple):
@@ -86,6 +92,7 @@ class Judge:
     def __init__(self, folder: Path | None = None):
         self.classifier: Classifier = shipped_classifier()
         self.train, self.test = fashion_mnist("train", folder), fashion_mnist("t10k", folder)
+        _, self.real, self.others = shares(self.train)
 
     def features(self, x: Tensor) -> Tensor:
         """[n, 1, 28, 28] -> [n, 128]."""
@@ -93,17 +100,17 @@ class Judge:
 
     @cached_property
     def reference(self) -> Tensor:
-        return self.features(self.train[REFERENCE].x0)
+        return self.features(self.real.x0)
 
     def distances(self, x: Tensor) -> dict[str, float]:
-        """Feature FID and KID to 10,000 real images."""
+        """Feature FID and KID to the 10,000 real images."""
         features = self.features(x)
         return {"fid": frechet(features, self.reference), "kid": kernel_distance(features, self.reference)}
 
     def bounds(self, n: int) -> dict[str, dict[str, float]]:
         """What n other real images get, and n of pure noise."""
         noise = ParticleNoise(0, n, (1, 28, 28)).start()
-        return {"floor": self.distances(self.train[OTHERS][:n].x0), "ceiling": self.distances(noise)}
+        return {"floor": self.distances(self.others[:n].x0), "ceiling": self.distances(noise)}
 
     def judge(self, images: Images) -> dict:
         """Label accuracy, in all and by class, FID and KID."""

@@ -72,6 +72,7 @@ class Run:
 
     def save(self, step: TrainStep, loss: float, config: TrainConfig) -> None:
         """All that a later run needs, and in the log what one would like to have seen: losses, weights and images."""
+        self.unfinished.parent.mkdir(parents=True, exist_ok=True)
         whole = self.unfinished.with_suffix(".part")  # a run that is killed while it writes leaves the last one whole
         safetensors.torch.save_file(step.state(), whole)
         whole.replace(self.unfinished)

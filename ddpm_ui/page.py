@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import parse_qsl
 
 import gradio as gr
@@ -13,9 +14,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from ddpm_ui import figures, routes
 from ddpm_ui.controls import QUIET
 from ddpm_ui.i18n import ASSETS, STRINGS, i18n
-from ddpm_ui.parts import Header
+from ddpm_ui.parts import Header, Link
 from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times
 from ddpm_ui.tabs import forward, reverse, solvers, train, views
+from ddpm_ui.tabs.exhibit import Exhibit
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory
 
 TABS = {
@@ -29,31 +31,28 @@ TABS = {
 
 def build() -> gr.Blocks:
     with gr.Blocks(title="Diffusion lab", analytics_enabled=False) as page:
-        header = Header(name="lab")
+        Header(name="lab")
         with gr.Tabs(elem_id="tabs") as tabs:
             exhibits = []
             for name, build_tab in TABS.items():
                 with gr.Tab(i18n(f"tab_{name}"), id=name):
                     exhibits.append(build_tab())
 
-        def follow(query: Mapping[str, str], *, alone: bool) -> list:
-            """Show what a link says: in the tab that it names alone, the others as they are, or everywhere."""
-            tab = query.get("tab") if query.get("tab") in TABS else "forward"
-            shown = [
-                [gr.skip()] * len(exhibit.everything) if alone and exhibit.tab != tab else exhibit.open(query)
-                for exhibit in exhibits
-            ]
-            return [gr.Tabs(selected=tab), *(value for values in shown for value in values)]
-
         def arrive(request: gr.Request) -> list:
-            return follow(request.query_params, alone=False)
+            """Show what the address says, and in the tabs that it does not name what they show without a word."""
+            tab = request.query_params.get("tab")
+            opened = (value for exhibit in exhibits for value in exhibit.open(request.query_params))
+            return [gr.Tabs(selected=tab if tab in TABS else "forward"), *opened]
 
-        def go(link: str) -> list:
-            return follow(dict(parse_qsl(link)), alone=True)
+        def go(exhibit: Exhibit, link: str) -> list:
+            return [gr.Tabs(selected=exhibit.tab), *exhibit.open(dict(parse_qsl(link)))]
 
-        parts = [tabs, *(c for exhibit in exhibits for c in exhibit.everything)]
-        header.submit(go, header, parts, **QUIET)
-        page.load(arrive, None, parts, **QUIET)
+        page.load(arrive, None, [tabs, *(part for exhibit in exhibits for part in exhibit.everything)], **QUIET)
+        # One listener a tab, whose outputs are all its own: Gradio 6.31 loses the constants of a part in a tab that was
+        # never shown when two events tell it to stay as it is.
+        for exhibit in exhibits:
+            link = Link(name=exhibit.tab)
+            link.submit(partial(go, exhibit), link, [tabs, *exhibit.everything], **QUIET)
         gr.api(forward_api, api_name="forward")
         gr.api(reverse_api, api_name="reverse")
     return page

@@ -26,10 +26,11 @@ class Part(gr.HTML):
 
 
 class Header(Part):
-    """The line above the tabs: title, dark, projector, a link to what is on the screen.
+    """The line above the tabs: title, dark, projector, a link to what is on the screen."""
 
-    `submit`: a link of the page was followed, to another tab; the value is its query string.
-    """
+
+class Link(Part):
+    """Hears when a link of the page to the tab `name` is followed: `submit`, and the value is its query string."""
 
 
 class Stage(Part):

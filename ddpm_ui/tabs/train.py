@@ -28,6 +28,7 @@ MORE = ("target", "weighting", "schedule", "width", "depth", "batch", "lr", "ema
 TABLES, PICTURES = [".csv", ".txt", ".tsv"], [".png", ".jpg", ".jpeg", ".webp"]
 FILES = TABLES + PICTURES
 STOPPING = 2.0  # seconds that a training may take to notice that it was stopped
+USERS = ("reverse", "views", "solvers")  # tabs that ask a network
 FIXED = ("width", "depth", "target")  # what a network cannot change once it learns
 
 
@@ -45,8 +46,8 @@ def lesson(recipe: Train, run: str, after: str = "") -> str:
 
 def links(data: str, run: str) -> list[tuple[str, str]]:
     """Where to go with a network, when it has stopped learning."""
-    reverse = f"?tab=reverse&data={data}&denoiser=run.{run}"
-    return [("use_in_reverse", reverse), ("download_network", f"lab/checkpoint/{run}")]
+    elsewhere = [(f"use_in_{tab}", f"?tab={tab}&data={data}&denoiser=run.{run}") for tab in USERS]
+    return [*elsewhere, ("download_network", f"lab/checkpoint/{run}")]
 
 
 def continued(recipe: Train, run: str) -> Train:

@@ -145,6 +145,14 @@ def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_pat
     assert lab.stage("train", "s.shots") == shots  # the page was not loaded again: nothing is lost
     assert lab.page.locator("#reverse-denoiser input").input_value() == "Your own network"
     sample = lab.positions("reverse", 0)
+    for tab, name, stage, ready in (
+        ("views", "Three views", "views", "s.shown >= 0"),
+        ("solvers", "Solvers", "race-0", "s.header?.done"),
+    ):
+        lab.page.get_by_role("tab", name="Train").click()
+        lab.page.get_by_role("link", name=f"Use it in {name}").click()
+        lab.until(stage, ready)
+        assert lab.page.locator(f"#{tab}-denoiser input").input_value() == "Your own network"
 
     other = visit("?tab=train", stage="train", ready="true")
     with other.page.expect_file_chooser() as chooser:
