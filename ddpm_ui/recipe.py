@@ -301,7 +301,7 @@ class Racer(Priced):
 class Solvers(Priced):
     """Solvers at equal cost, and what evaluations buy them."""
 
-    solvers: tuple = several(("ddpm", "ddim", "heun", "dpmpp_2m", "unipc_2", "dpmpp_2m_sde"), RACERS, MAX_RACERS)
+    solvers: tuple = several(("ddpm", "ddim", "heun", "dpmpp_2m", "unipc_2", "deis"), RACERS, MAX_RACERS)
     stepper: str = choice("ddim", FLOW_RACERS)  # whose single steps are looked at
     metric: str = choice("sliced_w2", DISTANCES)
 
