@@ -132,6 +132,7 @@ class Guided:
     def __init__(self, conditional: Denoiser, unconditional: Denoiser, weight: float):
         self.conditional, self.unconditional, self.weight = conditional, unconditional, weight
         self.evaluations = 1 if weight in (0, 1) else 2
+        self.joint: Any = None  # a NetworkDenoiser that is told both labels, of the last n
 
     def along(self, schedule: Schedule, between: Sequence[NoiseLevel] = ()) -> Guided:
         told, untold = (along(part, schedule, between) for part in (self.conditional, self.unconditional))
@@ -146,14 +147,13 @@ class Guided:
         return Prediction.of(x, alpha, sigma, **{told.given: torch.lerp(untold.value, told.value, self.weight)})
 
     def _both(self, x: Tensor, alpha: float, sigma: float) -> list[Prediction]:
-        a, b = self.conditional, self.unconditional
-        if (
-            not (isinstance(a, NetworkDenoiser) and isinstance(b, NetworkDenoiser) and hasattr(a.net, "classes"))
-            or a.net is not b.net
-        ):
-            return [denoiser(x, alpha, sigma) for denoiser in (a, b)]
-        labels = [torch.as_tensor(a.net.classes if d.label is None else d.label).expand(len(x)) for d in (a, b)]
-        both = a.given_label(torch.cat(labels))(torch.cat([x, x]), alpha, sigma)
+        told, untold = self.conditional, self.unconditional
+        if not (isinstance(told, NetworkDenoiser) and isinstance(untold, NetworkDenoiser) and told.net is untold.net):
+            return [told(x, alpha, sigma), untold(x, alpha, sigma)]
+        if self.joint is None or self.joint.label.shape != (2 * len(x),):
+            labels = (torch.as_tensor(told.net.classes if d.label is None else d.label) for d in (told, untold))
+            self.joint = told.given_label(torch.cat([label.expand(len(x)).to(x.device) for label in labels]))
+        both = self.joint(torch.cat([x, x]), alpha, sigma)
         return [Prediction.of(x, alpha, sigma, **{both.given: part}) for part in both.value.chunk(2)]
 
 

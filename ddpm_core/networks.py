@@ -153,8 +153,8 @@ class UNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor, lam: Tensor, label: Tensor | int | None = None) -> Tensor:
-        label = torch.as_tensor(self.classes if label is None else label, device=x.device)
-        level = F.silu(self.lam(lam) + self.label(label)).expand(*x.shape[:-3], -1)  # [..., features]
+        of_class = self.label.weight[self.classes if label is None else label]
+        level = F.silu(self.lam(lam) + of_class).expand(*x.shape[:-3], -1)  # [..., features]
         level, fine = level.flatten(0, -2), self.stem(x.flatten(0, -4))
         middle = _through(self.down, self.shrink[0](fine), level)
         coarse = self.attention(_through(self.bottom, self.shrink[1](middle), level))

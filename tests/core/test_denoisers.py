@@ -18,7 +18,7 @@ from ddpm_core import (
     NetworkDenoiser,
     ParticleNoise,
 )
-from ddpm_core.denoisers import TARGETS
+from ddpm_core.denoisers import TARGETS, Guided
 
 LEVELS = [(0.8, 0.6), (1.0, 3.0), (0.3, 0.7), (0.02, 1.0), (1.0, 0.05)]
 
@@ -130,6 +130,43 @@ def test_a_walk_asks_once_what_all_its_noise_levels_are(sampler):
     noise = ParticleNoise(0, 9)
     last(sampler(NetworkDenoiser(net.float()), SCHEDULES["cosine"](20), noise.start(), noise=noise))
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("alpha, sigma", LEVELS)
+@pytest.mark.parametrize("weight", [0, 1, 2.5])
+def test_guidance_adds_up_scores(weight, alpha, sigma):
+    """Of exact denoisers, so of densities: p(x) (p(x | label) / p(x))^weight, up to a constant."""
+    moons = DATASETS["two_moons"]()
+    one, x = moons.given_label(1), alpha * moons.means[:9] + sigma * normal(9, 2)
+    score = Guided(MixtureDenoiser(one), MixtureDenoiser(moons), weight)(x, alpha, sigma).score
+    of_one, of_all = (mixture.noised(alpha, sigma).score(x) for mixture in (one, moons))
+    close(score, of_all + weight * (of_one - of_all), 1e-8)
+
+
+@pytest.mark.parametrize("weight, cost", [(0, 1), (1, 1), (2, 2)])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_counts_what_guidance_costs(name, weight, cost):
+    asked, noise = [], ParticleNoise(0, 3)
+    exact = MixtureDenoiser(DATASETS["two_moons"]())
+
+    def counted(x, alpha, sigma):
+        asked.append(sigma)
+        return exact(x, alpha, sigma)
+
+    denoiser = Guided(counted, counted, weight)
+    *_, step = SAMPLERS[name](denoiser, SCHEDULES["cosine"](6), noise.start(), noise=noise)
+    assert step.nfe == len(asked) and step.nfe % cost == 0
+
+
+def test_a_prepared_guide_says_the_same():
+    """Of two networks, a good one and a bad one, each prepared on its own (Karras et al. 2024, autoguidance)."""
+    good, bad = (NetworkDenoiser(roused(MLP(width=width, depth=2))) for width in (16, 8))
+    schedule, x = SCHEDULES["cosine"](10), normal(9, 2)
+    guide = Guided(good, bad, 2.0)
+    level = schedule.alpha[4].item(), schedule.sigma[4].item()
+    assert guide.along(schedule).conditional.levels
+    close(guide.along(schedule)(x, *level).x0, guide(x, *level).x0)
+    close(guide(x, *level).eps, 2 * good(x, *level).eps - bad(x, *level).eps)
 
 
 def test_an_eps_network_cannot_answer_from_pure_noise():
