@@ -83,7 +83,7 @@ def test_options_reach_the_metric_and_unknown_ones_do_not():
 # ---- bootstrap ----
 
 
-at_length = pytest.mark.parametrize("n, times", [(300, 200), pytest.param(2000, 2000, marks=pytest.mark.slow)])
+at_length = pytest.mark.parametrize("n, times", [(300, 200), pytest.param(1000, 1000, marks=pytest.mark.slow)])
 
 
 def coverage(experiment, truth, times):
