@@ -26,9 +26,11 @@ from ddpm_core import (
     affordable,
 )
 from ddpm_core.denoisers import TARGETS
+from ddpm_core.images import CLASSES
 from ddpm_core.own_data import PREFIX, OwnDataError, decode
 from ddpm_core.samplers import DDPM_VARIANCES, TRAITS
 from ddpm_core.training import WEIGHTINGS
+from ddpm_ui import own_picture
 from ddpm_ui.i18n import Message
 
 DENOISERS = ("network", "exact")
@@ -104,7 +106,11 @@ class Recipe:
         for field in dataclasses.fields(self):
             kind = type(field.default)
             object.__setattr__(self, field.name, _parsed(field.name, kind, getattr(self, field.name), field.metadata))
-        mixture_of(self.data)  # says what is wrong with a text that is no data
+        self.check_data()
+
+    def check_data(self) -> None:
+        """RecipeError where a text is no data."""
+        mixture_of(self.data)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]):
@@ -139,7 +145,7 @@ def mixture_of(data: str) -> GaussianMixture:
 
 @dataclass(frozen=True)
 class Noised(Recipe):
-    """What Forward and Reverse have in common: schedule and particles."""
+    """What all that is noised has in common: schedule and particles."""
 
     schedule: str = choice("linear", SCHEDULES)
     T: int = number(1000, 1, 2000)
@@ -310,4 +316,59 @@ class Solvers(Priced):
         return [Racer(**shared, sampler=name) for name in self.solvers]
 
 
-RECIPES: dict[str, type[Recipe]] = {kind.tab: kind for kind in (Forward, Reverse, Train, Views, Solvers)}
+GARMENTS = tuple(re.sub(r"\W", "_", name.lower()) for name in CLASSES)  # the classes, in a link
+TASKS = ("generate", "forward", "back", "interpolate", "inpaint")
+HALVES = ("upper", "lower", "left", "right")
+BESIDE_PICTURES = ("nothing", "sampler", "weight")
+
+
+@dataclass(frozen=True)
+class Images(Noised):
+    """Pictures in place of points, of one class or of all ten in turn; real ones, or such as the network is told."""
+
+    tab = "images"
+
+    data: str = choice("all", ("all", *GARMENTS), own=re.escape(own_picture.PREFIX))
+    schedule: str = choice("cosine", SCHEDULES)
+    n: int = number(20, 10, 64)
+    task: str = choice("generate", TASKS)
+    told: str = choice("same", ("same", "anything", *GARMENTS))  # of a real picture: what the network takes it for
+    weight: float = number(1.0, 0.0, 5.0)  # of guidance
+    sampler: str = choice("ddim", RACERS)
+    nfe: int = number(25, 2, 200)  # that a picture may cost; each step costs twice as many under guidance
+    spacing: str = choice("trailing", SPACINGS)
+    level: int = number(500, 1, 2000)  # from which the way back starts
+    kept: str = choice("upper", HALVES)
+    beside: str = choice("nothing", BESIDE_PICTURES)  # the same from the same noise, but for one thing
+    beside_sampler: str = choice("ddpm", RACERS)
+    beside_weight: float = number(3.0, 0.0, 5.0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for recipe in (self, self.other):
+            if self.task == "interpolate" and recipe and TRAITS[recipe.sampler].stochastic:
+                raise RecipeError("needs_a_flow", known=", ".join(FLOW_RACERS), got=repr(recipe.sampler))
+
+    def check_data(self) -> None:
+        if self.data.startswith(own_picture.PREFIX):
+            try:
+                own_picture.decode(self.data)
+            except OwnDataError as error:
+                raise RecipeError(error.key, **error.values) from None
+
+    @property
+    def alone(self) -> Images:
+        """What is computed: without what stands beside it."""
+        return dataclasses.replace(
+            self, **{f: getattr(Images, f) for f in ("beside", "beside_sampler", "beside_weight")}
+        )
+
+    @property
+    def other(self) -> Images | None:
+        """What stands beside it, if anything."""
+        if self.beside == "nothing" or self.task == "forward":
+            return None
+        return dataclasses.replace(self.alone, **{self.beside: getattr(self, f"beside_{self.beside}")})
+
+
+RECIPES: dict[str, type[Recipe]] = {kind.tab: kind for kind in (Forward, Reverse, Train, Views, Solvers, Images)}

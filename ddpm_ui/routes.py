@@ -26,13 +26,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ddpm_core import save_checkpoint
-from ddpm_ui import figures, models, solvers, views
+from ddpm_ui import figures, models, pictures, solvers, views
 from ddpm_ui.i18n import Message
 from ddpm_ui.learning import learning
 from ddpm_ui.models import run_name
 from ddpm_ui.recipe import (
     RECIPES,
     Forward,
+    Images,
     Priced,
     Racer,
     Recipe,
@@ -172,6 +173,8 @@ def check_network(recipe: Recipe) -> None:
     """RecipeError where it names a network that is not here."""
     if isinstance(recipe, (Reverse, Views, Priced)):
         denoiser_of(recipe.denoiser, recipe.data)
+    if isinstance(recipe, Images) and recipe.task != "forward":
+        pictures.check_network()
 
 
 def walk(kind: str, recipe: Recipe) -> Broadcast:
@@ -188,6 +191,7 @@ STREAMS: dict[str, tuple[type[Recipe], Callable[..., Generator[bytes, None, None
     "drifts": (Forward, views.drifts),
     "race": (Racer, TRAJECTORIES["race"]),
     "sweeps": (Solvers, solvers.sweeps),
+    "images": (Images, pictures.images),
 }
 
 

@@ -9,6 +9,10 @@ int16 times RANGE / 32767, in variance-preserving coordinates, x / sqrt(alpha^2 
     PAIR     int16 [2, n, 2]       x0 and eps: any x_t is exactly alpha_t x0 + sigma_t eps, so one pair is all of them
     FRAME    int32 t, nfe; int16 [layers, n, 2]
     SHOT     int32 step, 0; int16 [T + 1, n, 2]   a walk of a network that is still learning, data first
+    PIXELS   int32 t, nfe; uint8 [1 or 2, n, 28, 28]   pictures: x_t, and x0-hat as soon as the network was asked
+    REAL     uint8 [n, 28, 28]     the real pictures that a walk starts from, for comparison
+
+Of pictures a PAIR is int16 [2, n, 28, 28].
 """
 
 from __future__ import annotations
@@ -51,7 +55,7 @@ from ddpm_core.stepping import levels
 from ddpm_ui import models
 from ddpm_ui.recipe import Forward, Racer, Recipe, RecipeError, Reverse, film_times, mixture_of
 
-JSON, COLOURS, CLOUD, PAIR, FRAME, SHOT = range(6)
+JSON, COLOURS, CLOUD, PAIR, FRAME, SHOT, PIXELS, REAL = range(8)
 RANGE = 8.0  # standard deviations of the data; farther out, points stick to the edge
 VIEW = 3.3  # half the width of the picture
 STORED = 64  # steps that are sent, of however many are walked: as many as the eye needs
@@ -113,7 +117,7 @@ def _stored(T: int, film: tuple[int, ...] = ()) -> list[int]:
 
 def header(n: int, schedule: Schedule, **more) -> bytes:
     def digits(c: Tensor) -> list[float]:
-        return [float(f"{v:.8g}") for v in c.tolist()]
+        return [float(f"{v:.8g}") + 0.0 for v in c.tolist()]  # no -0, by which the page would divide
 
     common = dict(n=n, T=schedule.T, alpha=digits(schedule.alpha), sigma=digits(schedule.sigma))
     return json_chunk(common | dict(range=RANGE, view=VIEW) | more)
@@ -273,6 +277,15 @@ TRAJECTORIES: dict[str, Callable[..., Generator[bytes, None, None]]] = {
 }
 
 
+def parts(chunks: Iterable[bytes]) -> Generator[tuple[int, bytes], None, None]:
+    """The kinds and payloads in a stream of chunks."""
+    data, at = b"".join(chunks), 0
+    while at < len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        yield kind, data[at + 8 : at + 8 + length]
+        at += 8 + length + -length % 4
+
+
 @dataclasses.dataclass
 class Trajectory:
     """What a stream of chunks says, decoded again: the same numbers that a Stage draws."""
@@ -285,12 +298,8 @@ class Trajectory:
 
     @classmethod
     def decode(cls, chunks: Iterable[bytes]) -> Trajectory:
-        data, at = b"".join(chunks), 0
         self = cls({}, np.zeros(0, np.uint8), None, {}, {})
-        while at < len(data):
-            kind, length = struct.unpack_from("<II", data, at)
-            payload = data[at + 8 : at + 8 + length]
-            at += 8 + length + -length % 4
+        for kind, payload in parts(chunks):
             if kind == JSON:
                 self.header |= json.loads(payload)
             elif kind == COLOURS:

@@ -1,4 +1,5 @@
-"""What people bring (a CSV, a picture, a word, a drawing) as points [N, 2], y upwards, for ddpm_core.own_data.encode.
+"""What people bring (a CSV, a picture, a word, a drawing) as points [N, 2], y upwards, for ddpm_core.own_data.encode;
+or a picture as a small one, for own_picture.encode.
 
 Whatever comes in is untrusted: sizes are looked at before any work, and all that can go wrong is an OwnDataError.
 """
@@ -13,8 +14,11 @@ from array import array
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from torch import Tensor
 
+from ddpm_core.images import SIZE
 from ddpm_core.own_data import MOST_CENTRES, MOST_POINTS, OwnDataError
 from ddpm_ui.i18n import ASSETS, STRINGS
 
@@ -139,11 +143,10 @@ def _grey(picture: Image.Image) -> Image.Image:
     return picture.convert("L")
 
 
-def points_from_picture(data: bytes) -> np.ndarray:
-    """The dark pixels of a PNG, JPEG or WebP (the light ones of a mostly dark picture), [N, 2], in pixels.
+def _opened(data: bytes) -> Image.Image:
+    """A PNG, JPEG or WebP as grey levels on white; of an animation the first frame.
 
-    Of an animation the first frame; what is transparent is white. OwnDataError for anything else, too many pixels by
-    the header's own word, and a picture of one grey.
+    OwnDataError for anything else, and for too many pixels by the header's own word.
     """
     _check_size(data, MOST_PICTURE_MB)
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:
@@ -158,7 +161,30 @@ def points_from_picture(data: bytes) -> np.ndarray:
         raise _refused("bad_data_picture") from error
     if grey is None:
         raise _refused("bad_data_pixels", most=MOST_MEGAPIXELS)
-    return _points_of_ink(grey)
+    return grey
+
+
+def points_from_picture(data: bytes) -> np.ndarray:
+    """The dark pixels of a PNG, JPEG or WebP (the light ones of a mostly dark picture), [N, 2], in pixels.
+
+    What is transparent is white. OwnDataError for anything else, and a picture of one grey.
+    """
+    return _points_of_ink(_opened(data))
+
+
+def small_picture(data: bytes) -> Tensor:
+    """A PNG, JPEG or WebP as uint8 [28, 28], as the pictures of Fashion-MNIST are: whole, centred, on black.
+
+    A picture on light ground, by the median of its rim, becomes its negative. OwnDataError as above.
+    """
+    grey = _opened(data)
+    levels = np.asarray(grey)
+    if np.ptp(levels) < LEAST_CONTRAST:
+        raise _refused("bad_data_blank")
+    rim = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
+    if np.median(rim) > 127:
+        grey = ImageOps.invert(grey)
+    return torch.from_numpy(np.array(ImageOps.pad(grey, (SIZE, SIZE))))
 
 
 def points_from_word(text: str) -> np.ndarray:

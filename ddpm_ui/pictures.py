@@ -1,0 +1,152 @@
+"""An Images recipe becomes a stream: pictures that melt, or that form from noise, x_t and x0-hat step by step."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Generator
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ddpm_core import Denoiser, ParticleNoise, Schedule, affordable, load_checkpoint
+from ddpm_core import device as devices
+from ddpm_core.checkpoints import names
+from ddpm_core.denoisers import guided
+from ddpm_core.image_edits import Inpainting, back_from, between_noises
+from ddpm_core.images import SIZE, examples, to_pixels, to_unit
+from ddpm_core.stepping import levels
+from ddpm_ui import own_picture
+from ddpm_ui.recipe import GARMENTS, Images, RecipeError
+from ddpm_ui.trajectories import PAIR, PIXELS, REAL, chunk, fixed_point, header, json_chunk
+
+NETWORK = "fashion_mnist"
+SHAPE = (1, SIZE, SIZE)
+STORED = 50  # steps that are sent, of however many are walked
+GIVEN = {"back", "inpaint"}  # tasks that start from real pictures
+
+
+def check_network() -> None:
+    """RecipeError where the network does not come with this copy of the lab."""
+    if NETWORK not in names():
+        raise RecipeError("no_image_network")
+
+
+_examples, _network = lru_cache(maxsize=1)(examples), lru_cache(maxsize=1)(load_checkpoint)
+
+
+def classes(recipe: Images) -> tuple[int, ...] | None:
+    """Of which class each picture is; None: nobody knows."""
+    if recipe.data in GARMENTS:
+        return (GARMENTS.index(recipe.data),) * recipe.n
+    return tuple(i % len(GARMENTS) for i in range(recipe.n)) if recipe.data == "all" else None
+
+
+def told(recipe: Images) -> tuple[int, ...] | None:
+    """Of which class the network is told that each picture is; None: of any."""
+    if recipe.task in GIVEN and recipe.told != "same":
+        return (GARMENTS.index(recipe.told),) * recipe.n if recipe.told in GARMENTS else None
+    return None if recipe.task == "interpolate" and recipe.data == "all" else classes(recipe)
+
+
+def real(recipe: Images) -> Tensor:
+    """Real pictures of these classes, or the person's own as often, uint8 [n, 1, 28, 28]."""
+    labels = classes(recipe)
+    if labels is None:
+        return own_picture.decode(recipe.data).expand(recipe.n, *SHAPE)
+    each = len(_examples()) // len(GARMENTS)
+    rank = [i // len(GARMENTS) if recipe.data == "all" else i for i in range(recipe.n)]
+    return _examples().pixels[[label * each + k % each for label, k in zip(labels, rank, strict=True)]]
+
+
+def mask(kept: str) -> Tensor:
+    """True where a picture is kept, [1, 28, 28]."""
+    row, column = torch.arange(SIZE).view(-1, 1), torch.arange(SIZE).view(1, -1)
+    half = SIZE // 2
+    first = {"upper": row < half, "lower": row >= half, "left": column < half, "right": column >= half}
+    return first[kept].expand(SHAPE)
+
+
+@lru_cache(maxsize=16)
+def _asked(label: tuple[int, ...] | None, weight: float) -> Denoiser:
+    """Kept, as what a GPU records of a walk belongs to one denoiser."""
+    return guided(_network(NETWORK, devices.pick()), None if label is None else torch.tensor(label), weight)
+
+
+def denoiser(recipe: Images) -> Denoiser:
+    asked, device = _asked(told(recipe), recipe.weight), devices.pick()
+    if recipe.task != "inpaint":
+        return asked
+    return Inpainting(asked, to_unit(real(recipe)).to(device), mask(recipe.kept).to(device))
+
+
+def beginning(recipe: Images, noise: ParticleNoise) -> tuple[Schedule, Schedule, Tensor]:
+    """The levels on the way, those of them that are walked, and the pictures where the walk starts, [n, 1, 28, 28]."""
+    path, eps = recipe.full_schedule, noise.start()
+    if recipe.task == "back":
+        path, _ = back_from(eps, path, min(recipe.level, path.T), eps)
+    if recipe.task == "interpolate":
+        eps = between_noises(eps[0], eps[1], torch.linspace(0, 1, recipe.n))
+    price = 1 if told(recipe) is None or recipe.weight in (0, 1) else 2  # evaluations of a question
+    walked = affordable(recipe.sampler, path, recipe.nfe // price, recipe.spacing)
+    if recipe.task == "back":
+        return path, walked, walked.jump(to_unit(real(recipe)).to(eps), walked.T, eps)
+    return path, walked, walked.scale[-1].item() * eps
+
+
+def _bytes(x: Tensor) -> bytes:
+    return x.cpu().numpy().tobytes()
+
+
+def pixels(t: int, nfe: int, *layers: Tensor) -> bytes:
+    """x_t and x0-hat, [n, 1, 28, 28], as they look: 256 greys from -1 to 1, cut off beyond."""
+    return chunk(PIXELS, struct.pack("<ii", t, nfe) + b"".join(_bytes(to_pixels(x)) for x in layers))
+
+
+def title(recipe: Images) -> list[str]:
+    return [f"choice_{recipe.data.partition('.')[0]}", f"choice_{recipe.sampler}", f"w = {recipe.weight:g}"]
+
+
+def labels(known: tuple[int, ...] | None, n: int) -> list[str]:
+    """A word for every picture."""
+    return ["choice_anything"] * n if known is None else [f"choice_{GARMENTS[k]}" for k in known]
+
+
+def melting(recipe: Images) -> Generator[bytes, None, None]:
+    """The closed form: the real pictures and the noise, of which every x_t is made."""
+    noise, pictures = ParticleNoise(recipe.seed, recipe.n, SHAPE), real(recipe)
+    yield header(
+        recipe.n, recipe.full_schedule, mode="mix", direction="forward", badge="exact",
+        title=[*title(recipe)[:1], "closed_form"], labels=labels(classes(recipe), recipe.n),
+    )  # fmt: skip
+    yield chunk(REAL, _bytes(pictures))
+    yield chunk(PAIR, fixed_point(to_unit(pictures)) + fixed_point(noise.start()))
+    yield json_chunk({"done": True})
+
+
+def walking(recipe: Images) -> Generator[bytes, None, None]:
+    """A walk of the network; the noise is on its way before anybody has asked it, and it is loaded."""
+    noise = ParticleNoise(recipe.seed, recipe.n, SHAPE, devices.pick())
+    path, walked, x_T = beginning(recipe, noise)
+    place = {pair: t for t, pair in enumerate(levels(path))}
+    times = [place[pair] for pair in levels(walked)]  # of the levels that are walked
+    stored = {round(k * walked.T / min(STORED, walked.T)) for k in range(min(STORED, walked.T) + 1)}
+    yield header(
+        recipe.n, path, mode="pictures", direction="reverse", badge="learned", title=title(recipe),
+        times=[times[k] for k in sorted(stored, reverse=True)], labels=labels(told(recipe), recipe.n),
+        device=devices.describe(devices.pick()),
+    )  # fmt: skip
+    if recipe.task in GIVEN:
+        yield chunk(REAL, _bytes(real(recipe)))
+    yield pixels(times[-1], 0, x_T / walked.scale[-1].item())
+    asked = denoiser(recipe)
+    for step in devices.walk(recipe.sampler, asked, walked, x_T, noise=noise):
+        here, x0 = step.x / walked.scale[step.t].item(), step.prediction.x0
+        if step.t == 0 and isinstance(asked, Inpainting):  # "euler_velocity" ends beside x0-hat on a curved path
+            here = x0 = torch.where(asked.mask, asked.known, x0)
+        yield pixels(times[step.t], step.nfe, here, x0) if step.t in stored else b""  # a place where Stop takes effect
+    yield json_chunk({"done": True})
+
+
+def images(recipe: Images) -> Generator[bytes, None, None]:
+    yield from (melting if recipe.task == "forward" else walking)(recipe)

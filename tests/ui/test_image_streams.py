@@ -1,0 +1,287 @@
+"""Streams of pictures: what the sampler gives, the same every time; edits; and pictures that people bring."""
+
+import concurrent.futures
+import dataclasses
+import io
+import json
+import struct
+import urllib.request
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ddpm_core import ParticleNoise, arrive
+from ddpm_core.checkpoints import names
+from ddpm_core.images import to_pixels
+from ddpm_core.own_data import OwnDataError
+from ddpm_ui import own_picture, pictures
+from ddpm_ui.recipe import GARMENTS, TASKS, Images, RecipeError
+from ddpm_ui.tabs.images import OPTIONAL, with_picture
+from ddpm_ui.trajectories import JSON, PAIR, PIXELS, RANGE, REAL, parts
+from ddpm_ui.uploads import MOST_PICTURE_MB, small_picture
+
+FEW = Images(n=10, nfe=4)
+SHIPPED = pictures.NETWORK in names()
+needs_network = pytest.mark.skipif(not SHIPPED, reason="checkpoints/fashion_mnist.safetensors is not there")
+WALKS = [task for task in TASKS if task != "forward"]
+
+
+@dataclasses.dataclass
+class Film:
+    """A stream, decoded."""
+
+    header: dict
+    real: np.ndarray | None
+    pair: np.ndarray | None
+    steps: dict[int, tuple[int, np.ndarray]]  # t -> nfe; x_t and x0-hat [1 or 2, n, 28, 28]
+
+    @classmethod
+    def of(cls, chunks):
+        self = cls({}, None, None, {})
+        for kind, payload in parts(chunks):
+            if kind == JSON:
+                self.header |= json.loads(payload)
+            elif kind == REAL:
+                self.real = np.frombuffer(payload, np.uint8).reshape(-1, 28, 28)
+            elif kind == PAIR:
+                self.pair = np.frombuffer(payload, "<i2").reshape(2, -1, 28, 28) * (RANGE / 32767)
+            elif kind == PIXELS:
+                t, nfe = struct.unpack_from("<ii", payload)
+                self.steps[t] = nfe, np.frombuffer(payload[8:], np.uint8).reshape(-1, self.header["n"], 28, 28)
+        return self
+
+    def at(self, t):
+        """x_t [n, 28, 28]."""
+        return self.steps[t][1][0].astype(int)
+
+
+def film(**changes):
+    return Film.of(pictures.images(dataclasses.replace(FEW, **changes)))
+
+
+def sampled(label, weight=None, n=10, sampler="ddim"):
+    """What the sampler gives, and nobody has streamed."""
+    denoiser = pictures._network(pictures.NETWORK).given_label(label)
+    schedule = FEW.full_schedule.subsample(4)
+    return to_pixels(arrive(sampler, denoiser, schedule, ParticleNoise(0, n, (1, 28, 28))).x)[:, 0].numpy()
+
+
+# ---- melting: no network
+
+
+def test_real_pictures_melt_by_the_closed_form():
+    made, noise = film(task="forward", T=50, seed=3), ParticleNoise(3, 10, (1, 28, 28)).start()[:, 0]
+    x0 = made.real / 127.5 - 1
+    np.testing.assert_allclose(made.pair[0], x0, atol=1e-3)
+    np.testing.assert_allclose(made.pair[1], noise, atol=1e-3)
+    assert made.header["badge"] == "exact" and made.header["done"]
+    assert made.header["labels"] == [f"choice_{name}" for name in GARMENTS]
+
+
+@pytest.mark.parametrize("data", ["all", *GARMENTS])
+def test_real_pictures_are_of_the_class_that_was_asked(data):
+    recipe = dataclasses.replace(FEW, data=data, n=64)
+    real, examples = pictures.real(recipe), pictures._examples()
+    for i, label in enumerate(pictures.classes(recipe)):
+        assert (real[i] == examples.pixels[examples.labels == label]).flatten(1).all(1).any()
+    assert len(real.unique(dim=0)) == (64 if data == "all" else 10)
+
+
+# ---- walks
+
+
+@needs_network
+@pytest.mark.parametrize("task", WALKS)
+def test_same_recipe_same_bytes(task):
+    first, second = (b"".join(pictures.images(dataclasses.replace(FEW, task=task))) for _ in range(2))
+    assert first == second
+
+
+@needs_network
+def test_noise_is_there_before_the_network_is_asked():
+    stream = pictures.images(FEW)
+    made = Film.of([next(stream), next(stream)])
+    (t, (nfe, layers)), noise = *made.steps.items(), ParticleNoise(0, 10, (1, 28, 28)).start()
+    assert (t, nfe, len(layers)) == (1000, 0, 1)
+    assert (layers[0] == to_pixels(noise)[:, 0].numpy()).all()
+
+
+@needs_network
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m", "ddpm"])
+def test_the_stream_is_what_the_sampler_gives(sampler):
+    made = film(sampler=sampler)
+    assert list(made.steps) == made.header["times"] == [1000, 750, 500, 250, 0]
+    assert [nfe for nfe, _ in made.steps.values()] == [1, 2, 3, 4, 4]
+    assert (made.at(0) == sampled(torch.arange(10), sampler=sampler)).all()
+    _, (x, x0) = made.steps[0]
+    assert (x == x0).all() and made.header["done"] and made.header["badge"] == "learned"
+
+
+@needs_network
+def test_guidance_of_1_is_the_conditional_network_and_0_the_unconditional():
+    assert (film(data="bag").at(0) == sampled(8)).all()
+    assert (film(data="bag", weight=0).at(0) == sampled(None)).all()
+    strong = film(data="bag", weight=3, nfe=8)
+    assert [nfe for nfe, _ in strong.steps.values()] == [2, 4, 6, 8, 8]  # a step costs two
+    assert (strong.at(0) != sampled(8)).any()
+
+
+@needs_network
+def test_samplers_start_from_the_same_noise_and_a_picture_does_not_change_when_others_join():
+    one, two, more = film(), film(sampler="heun", nfe=7), film(n=20)
+    assert (one.at(1000) == two.at(1000)).all() and list(one.steps) == list(two.steps)
+    assert abs(one.at(0) - more.at(0)[:10]).max() <= 1  # rounding hangs on how many there are
+
+
+@needs_network
+@pytest.mark.parametrize("half", ["upper", "lower", "left", "right"])
+@pytest.mark.parametrize("sampler", ["ddim", "euler_velocity", "dpmpp_2m_sde"])
+def test_inpainting_keeps_what_is_known_bit_for_bit(half, sampler):
+    made, kept = film(task="inpaint", kept=half, sampler=sampler), pictures.mask(half)[0].numpy()
+    assert kept.sum() == 28 * 14
+    assert (made.at(0)[:, kept] == made.real[:, kept]).all()
+    assert abs(made.at(0) - made.real)[:, ~kept].mean() > 5
+
+
+@needs_network
+def test_the_way_back_keeps_what_little_noise_leaves():
+    def moved(level):
+        made = film(task="back", level=level, nfe=10)
+        assert made.header["T"] == level == made.header["times"][0]
+        return abs(made.at(0) - made.real).mean()
+
+    near, far = moved(100), moved(1000)
+    assert near < 12 < 30 < far
+
+
+@needs_network
+def test_the_way_back_may_be_told_another_class():
+    assert set(film(task="back", told="bag").header["labels"]) == {"choice_bag"}
+    assert set(film(task="back", told="anything").header["labels"]) == {"choice_anything"}
+    assert film(task="back").header["labels"] == film().header["labels"]
+    assert (film(task="back", told="bag").at(0) != film(task="back").at(0)).any()
+
+
+@needs_network
+def test_from_one_noise_to_another_pictures_change_little_by_little():
+    made = film(task="interpolate", data="dress", n=16)
+    ends = film(data="dress")
+    assert abs(made.at(0)[[0, -1]] - ends.at(0)[:2]).max() <= 1
+    steps = abs(np.diff(made.at(0), axis=0)).mean((1, 2))
+    assert steps.max() < abs(made.at(0)[0] - made.at(0)[-1]).mean()
+
+
+def test_between_noises_needs_a_sampler_without_fresh_noise():
+    for changes in ({"sampler": "ddpm"}, {"beside": "sampler", "beside_sampler": "ddpm"}):
+        with pytest.raises(RecipeError, match=r"^sampler must be one without fresh noise"):
+            dataclasses.replace(FEW, task="interpolate", **changes)
+
+
+@needs_network
+def test_of_many_steps_some_are_sent(monkeypatch):
+    monkeypatch.setattr(pictures, "STORED", 3)
+    made = film(nfe=10)
+    assert list(made.steps) == made.header["times"] == [1000, 700, 300, 0]
+    assert [nfe for nfe, _ in made.steps.values()] == [1, 4, 8, 10]
+
+
+def test_what_stands_beside_is_the_same_but_for_one_thing():
+    recipe = Images(beside="weight", beside_weight=2, seed=4)
+    assert recipe.alone == Images(seed=4) and recipe.other == Images(seed=4, weight=2)
+    assert Images(beside="sampler").other == Images(sampler="ddpm")
+    assert Images().other is None and Images(beside="weight", task="forward").other is None
+    assert {field.name for field in dataclasses.fields(Images)} >= set(OPTIONAL)
+
+
+def test_without_the_network_the_tab_says_so(monkeypatch):
+    monkeypatch.setattr(pictures, "names", list)
+    with pytest.raises(RecipeError, match=r"fashion_mnist\.safetensors is missing"):
+        pictures.check_network()
+
+
+@needs_network
+def test_ten_people_at_once_all_get_theirs(server):
+    def get(seed):
+        with urllib.request.urlopen(f"{server}/lab/images?n=10&nfe=6&seed={seed}", timeout=120) as answer:
+            return answer.read()
+
+    with concurrent.futures.ThreadPoolExecutor(10) as people:
+        bodies = list(people.map(get, range(10)))
+    assert all(Film.of([body]).header["done"] for body in bodies) and len(set(bodies)) == 10
+    assert any(b'"queued"' in body for body in bodies)
+
+
+# ---- people's own pictures
+
+
+def as_file(pixels, kind="PNG", **settings):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **settings)
+    return file.getvalue()
+
+
+DISC = np.hypot(*np.mgrid[-50:50, -50:50]) < 30  # [100, 100]
+DARK_ON_LIGHT = np.where(DISC, 20, 250).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("negative", [False, True])
+def test_a_picture_becomes_light_on_dark_28_by_28(kind, negative):
+    small = small_picture(as_file(255 - DARK_ON_LIGHT if negative else DARK_ON_LIGHT, kind))
+    assert small.shape == (28, 28) and small.dtype == torch.uint8
+    assert small[14, 14] > 200 and small[0].max() < 30
+
+
+def test_a_long_picture_stays_whole():
+    small = small_picture(as_file(np.vstack([DARK_ON_LIGHT[20:80, 20:80]] * 4)))
+    assert small[:, :9].max() == 0 and small[:, 12:16].float().mean() > 100
+
+
+def test_a_picture_survives_its_link():
+    for pixels in (torch.zeros(28, 28), torch.randint(256, (28, 28), generator=torch.Generator().manual_seed(0))):
+        text = own_picture.encode(pixels.to(torch.uint8))
+        assert (own_picture.decode(text) == pixels).all()
+        assert len(text) < 1100 and Images.of({"data": text}).query.endswith(text)
+    made = Film.of(pictures.images(dataclasses.replace(FEW, task="forward", data=text)))
+    assert (made.real == pixels.numpy()).all() and len(made.real) == 10
+
+
+BOMB = own_picture.PREFIX + "eNrtwQEBAAAAgJD-r-4ICgAAAAAA"
+
+
+@pytest.mark.parametrize("text", ["picture.", "picture.AAAA", "picture.A", BOMB, "picture." + "A" * 5000, "picture.é"])
+def test_what_is_no_picture_is_refused(text):
+    with pytest.raises(RecipeError, match=r"^(A picture in a link is|data must)"):
+        Images(data=text)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "not a PNG"),
+        (b"GIF89a" + bytes(100), "not a PNG"),
+        (as_file(DARK_ON_LIGHT)[:200], "not a PNG"),
+        (as_file(DARK_ON_LIGHT, "JPEG")[:300], "not a PNG"),
+        (as_file(np.full((50, 50), 128, np.uint8)), "hardly any contrast"),
+        (bytes(MOST_PICTURE_MB * 1_000_000 + 1), "at most 20 MB"),
+        (as_file(np.zeros((7000, 8000), np.uint8)), "at most 50 million pixels"),
+    ],
+)
+def test_bad_files_are_named(tmp_path, data, words):
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    with pytest.raises(OwnDataError, match=words):
+        small_picture(data)
+    with pytest.raises(RecipeError, match=words):
+        with_picture(FEW, str(path))
+
+
+def test_an_own_picture_goes_where_it_is_of_use(tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(as_file(DARK_ON_LIGHT))
+    for task in TASKS:
+        used = with_picture(dataclasses.replace(FEW, task=task), str(path))
+        assert used.data.startswith("picture.")
+        assert used.task == (task if task in ("forward", "inpaint") else "back")
