@@ -227,6 +227,130 @@ window.lab = (() => {
 
   const clock = name => clocks[name] ??= new Clock();
 
+  // ---- what plays: the buttons and the time bar under a picture, and the stream that fills it
+
+  const icon = path => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;
+  const PLAY = icon("M4 2.5v11l9-5.5z"), PAUSE = icon("M4 3h3v10H4zM9 3h3v10H9z");
+  const BACK = icon("M3 3h2v10H3zM13 3v10L6 8z"), FORWARD = icon("M11 3h2v10h-2zM3 3v10l7-5z");
+  const FULLSCREEN = icon("M2 6V2h4v1.5H3.5V6zM10 2h4v4h-1.5V3.5H10zM14 10v4h-4v-1.5h2.5V10zM6 14H2v-4h1.5v2.5H6z");
+  const button = (action, content, key = action) =>
+    `<button type="button" data-do="${action}" aria-label="${t(key)}" title="${t(key)}">${content}</button>`;
+  const put = (node, value) => { if (node.textContent !== value) node.textContent = value; };  // an equal text would still cost a layout
+
+  // The time bar of a clock. Its owner says how far a step goes, calls `read`, and has the buttons in its ACTIONS.
+  class Bar {
+    static markup = time => `<div class="lab-bar">
+      ${button("toggle", PLAY, "play")}${button("back", BACK)}${button("forward", FORWARD)}
+      <span class="lab-end" data-end="data">${t("data")}</span>
+      <input class="lab-range" type="range" min="0" max="0" step="1" value="0" aria-label="${t("time")}">
+      <span class="lab-end" data-end="noise">${t("noise")}</span>
+      <span class="lab-now">${time ? t(time) : "<var>t</var> ="} <b data-number="t">0</b> / <span data-text="T">0</span></span>
+      <select aria-label="${t("speed")}" title="${t("speed")}">${[.25, .5, 1, 2, 4].map(speed => `<option value="${speed}">${speed}×</option>`).join("")}</select>
+    </div>`;
+
+    constructor(element, clock) {
+      const find = selector => element.querySelector(`.lab-bar ${selector}`);
+      Object.assign(this, {clock, range: find(".lab-range"), toggle: find("[data-do=toggle]"), pace: find("select"),
+        now: find("[data-number=t]"), last: find("[data-text=T]")});
+      this.range.addEventListener("input", () => clock.setT(+this.range.value));
+      this.pace.addEventListener("change", () => { clock.speed = +this.pace.value; });
+    }
+
+    // The thumb moves with every frame; texts change the layout, and nobody reads them that fast.
+    read(texts) {
+      const {range, toggle, clock: {T, playing, speed}} = this, time = String(Math.round(this.clock.t));
+      if (range.max !== String(T)) range.max = T;
+      if (range.value !== time) range.value = time;
+      if (!texts) return;
+      put(this.now, time);
+      put(this.last, String(T));
+      range.setAttribute("aria-valuetext", `t = ${time}`);
+      const key = playing ? "pause" : "play";
+      if (toggle.dataset.key !== key) {
+        Object.assign(toggle, {innerHTML: playing ? PAUSE : PLAY, title: t(key)}).setAttribute("aria-label", t(key));
+        toggle.dataset.key = key;
+      }
+      this.pace.value = speed;
+    }
+
+    // From one end of the shares of the track to the other, something has been computed.
+    computed(from, to) {
+      this.range.style.setProperty("--computed-from", from);
+      this.range.style.setProperty("--computed-to", to);
+    }
+  }
+
+  // One stream at a time into a picture: its progress with Stop, its place in the queue, and what went wrong with Retry.
+  class Feed {
+    static markup = () => `<div class="lab-status" role="status" hidden><span></span> ${button("stop", t("stop"))}</div>
+      <div class="lab-message" role="alert" hidden><span></span> ${button("retry", t("retry"))}</div>`;
+
+    request = null;
+
+    // progress(seconds): words, if there are any; failed(): what is there already has to do; ended(): in whatever way.
+    constructor(element, {progress, failed, ended = () => {}}) {
+      Object.assign(this, {progress, failed, ended, status: element.querySelector(".lab-status"), message: element.querySelector(".lab-message")});
+    }
+
+    tell(node, words, action) {
+      node.hidden = !words;
+      put(node.firstElementChild, words);
+      node.querySelector("button").hidden = !action;
+    }
+
+    fail(words, retry) {
+      this.failed();
+      this.tell(this.message, words, retry);
+    }
+
+    // take(part) for what is JSON, take(null, kind, buffer, offset, bytes) for the rest. `needed`: a promise that must come true, too.
+    async open(src, take, {cache = "default", needed} = {}) {
+      this.request?.abort();
+      const mine = this.request = new AbortController(), started = performance.now();
+      let queued = 0;
+      this.tell(this.message, "");
+      this.tell(this.status, "");
+      needed?.catch(() => {});                 // awaited when the stream is there
+      try {
+        const response = await fetch(`${root()}/${src}`, {signal: mine.signal, cache});
+        if (!response.ok) {
+          const {message} = await response.json().catch(() => ({}));
+          return this.fail(message ? t(...message) : `${response.status} ${response.statusText}`, response.status >= 500);
+        }
+        await read(response, (kind, buffer, offset, bytes) => {
+          if (kind === 0) {
+            const part = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, offset, bytes)));
+            queued = part.queued ?? queued;    // known before anything else; and again, when others had to have their turn
+            if (part.message) this.fail(t(...part.message), false);
+            take(part);
+          } else take(null, kind, buffer, offset, bytes);
+          const words = queued ? t("queued", {n: queued}) : this.progress(number((performance.now() - started) / 1000, 1));
+          if (words) this.tell(this.status, words, true);
+        });
+        await needed;
+      } catch (error) {
+        if (error.name === "AbortError") return;
+        if (!(error instanceof TypeError)) throw error;   // what fetch and read say when the network fails
+        console.warn(error);
+        this.fail(t("network"), true);
+      } finally {
+        if (mine === this.request) {
+          this.request = null;
+          this.tell(this.status, "");
+          this.ended();
+        }
+      }
+    }
+
+    stop(retry = true) {
+      this.request?.abort();
+      this.request = null;
+      this.tell(this.status, "");
+      this.fail(t("stopped"), retry);
+      this.ended();
+    }
+  }
+
   // ---- keyboard
 
   const stages = {}, charts = {};
@@ -255,6 +379,6 @@ window.lab = (() => {
 
   return {
     get root() { return root(); }, palette: config.palette, colours: config.colours,
-    t, number, clamp, pixel, visible, plotly, opened, read, nearing, address, go, css, onTheme, axis, layout, clock, stages, charts,
+    t, number, clamp, pixel, visible, icon, button, put, FULLSCREEN, Bar, Feed, plotly, opened, read, nearing, address, go, css, onTheme, axis, layout, clock, stages, charts,
   };
 })();

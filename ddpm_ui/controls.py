@@ -14,7 +14,7 @@ from ddpm_ui.i18n import STRINGS, i18n
 from ddpm_ui.recipe import FILM, Recipe
 
 STEPS = {"beta_min": 1e-5, "beta_max": 1e-4, "eta": 0.05, "churn": 0.05, "lr": 1e-5, "ema": 1e-4}
-STEPS |= {"correction": 0.05, "tolerance": 1e-5, "sigma_min": 1e-3}
+STEPS |= {"correction": 0.05, "tolerance": 1e-5, "sigma_min": 1e-3, "weight": 0.1, "beside_weight": 0.1}
 TYPED = ("seed", "n", "points", "batch", "lr", "ema")  # numbers that a person types rather than drags
 
 

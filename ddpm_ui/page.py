@@ -16,7 +16,7 @@ from ddpm_ui.controls import QUIET
 from ddpm_ui.i18n import ASSETS, STRINGS, i18n
 from ddpm_ui.parts import Header, Link
 from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times
-from ddpm_ui.tabs import forward, reverse, solvers, train, views
+from ddpm_ui.tabs import forward, images, reverse, solvers, train, views
 from ddpm_ui.tabs.exhibit import Exhibit
 from ddpm_ui.trajectories import TRAJECTORIES, Trajectory
 
@@ -26,6 +26,7 @@ TABS = {
     "train": train.build,
     "views": views.build,
     "solvers": solvers.build,
+    "images": images.build,
 }
 
 

@@ -52,6 +52,14 @@ class Fields(Part):
     """
 
 
+class Gallery(Part):
+    """Pictures in a grid under a time bar: x_t, x0-hat beside it, and the real ones where a walk starts from some.
+
+    Its value is "" or `{"src", "link", "t", "play", "image"}` as JSON; `image` is the one that is followed through
+    time, by all Galleries of a `clock`. With `bar=False` there is no time bar and no address to keep.
+    """
+
+
 class Chart(Part):
     """A Plotly figure that keeps its zoom, `height` pixels high. Its value is "", a figure as JSON, or `{"src"}`.
 
