@@ -1,5 +1,6 @@
 # make run    install what the lab needs and start it on http://localhost:7860
-# make test   install what the tests need, a browser too, and run all of them
+# make test   install what the tests need, a browser too, and run them
+# make slow   run the long statistics, of which `make test` runs small versions
 # make check  lint, format and types
 #
 # The first call creates the virtual environment; later ones install only what requirements*.txt has changed.
@@ -8,13 +9,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check
+.PHONY: run test slow check
 
 run: $(VENV)/.run
 	$(BIN)/python app.py
 
 test: $(VENV)/.dev $(VENV)/.browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
 
 # Gradio writes stubs beside its components when they are imported; mypy would read them in place of the sources.
 check: $(VENV)/.dev
