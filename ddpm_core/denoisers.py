@@ -75,6 +75,7 @@ class NetworkDenoiser:
                 raise KeyError("this network knows no labels")
             if not ((given.label >= 0) & (given.label <= classes)).all():
                 raise KeyError(f"unknown label {label}; known: 0 .. {classes}")
+            given.label = given.label.to(next(self.net.parameters()).device)
         return given
 
     def along(self, schedule: Schedule, between: Sequence[NoiseLevel] = ()) -> NetworkDenoiser:
