@@ -52,7 +52,7 @@ class Prediction:
         if self.given == "x0":
             return self.value
         if self.given == "v":
-            return (a * self.x - s * self.value) / (a * a + s * s)
+            return a / (a * a + s * s) * self.x - s / (a * a + s * s) * self.value  # numbers first: three passes over x
         return (self.x - s * self.eps) / _nonzero(a, "alpha", f"x0 from {self.given}")
 
     @cached_property
@@ -62,7 +62,7 @@ class Prediction:
         if self.given == "eps":
             return self.value
         if self.given == "v":
-            return (s * self.x + a * self.value) / (a * a + s * s)
+            return s / (a * a + s * s) * self.x + a / (a * a + s * s) * self.value
         if self.given == "score":
             return -s * self.value
         return (self.x - a * self.value) / _nonzero(s, "sigma", "eps from x0")
