@@ -83,7 +83,7 @@ class Run {
 
 // ---- painting
 
-let run = null, drawn = -1, stale = true, painted = 0, readAt = 0, restTimer = 0, movedAt = 0, followed = -1, ink = 0;
+let run = null, drawn = -1, seenAt = -1, stale = true, painted = 0, readAt = 0, restTimer = 0, movedAt = 0, followed = -1, ink = 0;
 
 // As wide as the pictures are many, if that comes out even; else nearly square.
 function columns(n) {
@@ -172,10 +172,10 @@ function draw(now) {
   readAt = tick;
   bar.read(read);
   if (!run?.there) return;
-  const t = run.at(clock.t);
-  if (t === drawn && !stale) return;
-  [drawn, stale] = [t, false];
-  paint(t);
+  const t = run.at(clock.t), changed = t !== drawn || stale;
+  if (!changed && clock.t === seenAt) return;
+  [drawn, stale, seenAt] = [t, false, clock.t];
+  if (changed) paint(t);
   if (read) readNumbers(t);
   movedAt = performance.now();
   restTimer ||= setTimeout(rest, REST);
@@ -366,7 +366,7 @@ lab.stages[id] = {
   get painted() { return painted; },
   get shown() { return drawn; },
   get followed() { return followed; },
-  get idle() { return Boolean(!feed.request && !restTimer && run?.there && !stale && drawn === run.at(clock.t)); },
+  get idle() { return Boolean(!feed.request && !restTimer && run?.there && !stale && seenAt === clock.t); },
   pictures: (layer, t) => Array.from(run.pictures(layer, t) ?? []),
 };
 clock.subscribe(draw, element);

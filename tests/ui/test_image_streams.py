@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from ddpm_core import ParticleNoise, arrive
-from ddpm_core.checkpoints import names
 from ddpm_core.images import to_pixels
 from ddpm_core.own_data import OwnDataError
 from ddpm_ui import own_picture, pictures
@@ -23,8 +22,6 @@ from ddpm_ui.trajectories import JSON, PAIR, PIXELS, RANGE, REAL, parts
 from ddpm_ui.uploads import MOST_PICTURE_MB, small_picture
 
 FEW = Images(n=10, nfe=4)
-SHIPPED = pictures.NETWORK in names()
-needs_network = pytest.mark.skipif(not SHIPPED, reason="checkpoints/fashion_mnist.safetensors is not there")
 WALKS = [task for task in TASKS if task != "forward"]
 
 
@@ -92,14 +89,12 @@ def test_real_pictures_are_of_the_class_that_was_asked(data):
 # ---- walks
 
 
-@needs_network
 @pytest.mark.parametrize("task", WALKS)
 def test_same_recipe_same_bytes(task):
     first, second = (b"".join(pictures.images(dataclasses.replace(FEW, task=task))) for _ in range(2))
     assert first == second
 
 
-@needs_network
 def test_noise_is_there_before_the_network_is_asked():
     stream = pictures.images(FEW)
     made = Film.of([next(stream), next(stream)])
@@ -108,7 +103,6 @@ def test_noise_is_there_before_the_network_is_asked():
     assert (layers[0] == to_pixels(noise)[:, 0].numpy()).all()
 
 
-@needs_network
 @pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m", "ddpm"])
 def test_the_stream_is_what_the_sampler_gives(sampler):
     made = film(sampler=sampler)
@@ -119,7 +113,6 @@ def test_the_stream_is_what_the_sampler_gives(sampler):
     assert (x == x0).all() and made.header["done"] and made.header["badge"] == "learned"
 
 
-@needs_network
 def test_guidance_of_1_is_the_conditional_network_and_0_the_unconditional():
     assert (film(data="bag").at(0) == sampled(8)).all()
     assert (film(data="bag", weight=0).at(0) == sampled(None)).all()
@@ -128,14 +121,12 @@ def test_guidance_of_1_is_the_conditional_network_and_0_the_unconditional():
     assert (strong.at(0) != sampled(8)).any()
 
 
-@needs_network
 def test_samplers_start_from_the_same_noise_and_a_picture_does_not_change_when_others_join():
     one, two, more = film(), film(sampler="heun", nfe=7), film(n=20)
     assert (one.at(1000) == two.at(1000)).all() and list(one.steps) == list(two.steps)
     assert abs(one.at(0) - more.at(0)[:10]).max() <= 1  # rounding hangs on how many there are
 
 
-@needs_network
 @pytest.mark.parametrize("half", ["upper", "lower", "left", "right"])
 @pytest.mark.parametrize("sampler", ["ddim", "euler_velocity", "dpmpp_2m_sde"])
 def test_inpainting_keeps_what_is_known_bit_for_bit(half, sampler):
@@ -145,7 +136,6 @@ def test_inpainting_keeps_what_is_known_bit_for_bit(half, sampler):
     assert abs(made.at(0) - made.real)[:, ~kept].mean() > 5
 
 
-@needs_network
 def test_the_way_back_keeps_what_little_noise_leaves():
     def moved(level):
         made = film(task="back", level=level, nfe=10)
@@ -156,7 +146,6 @@ def test_the_way_back_keeps_what_little_noise_leaves():
     assert near < 12 < 30 < far
 
 
-@needs_network
 def test_the_way_back_may_be_told_another_class():
     assert set(film(task="back", told="bag").header["labels"]) == {"choice_bag"}
     assert set(film(task="back", told="anything").header["labels"]) == {"choice_anything"}
@@ -164,7 +153,6 @@ def test_the_way_back_may_be_told_another_class():
     assert (film(task="back", told="bag").at(0) != film(task="back").at(0)).any()
 
 
-@needs_network
 def test_from_one_noise_to_another_pictures_change_little_by_little():
     made = film(task="interpolate", data="dress", n=16)
     ends = film(data="dress")
@@ -179,7 +167,6 @@ def test_between_noises_needs_a_sampler_without_fresh_noise():
             dataclasses.replace(FEW, task="interpolate", **changes)
 
 
-@needs_network
 def test_of_many_steps_some_are_sent(monkeypatch):
     monkeypatch.setattr(pictures, "STORED", 3)
     made = film(nfe=10)
@@ -201,7 +188,6 @@ def test_without_the_network_the_tab_says_so(monkeypatch):
         pictures.check_network()
 
 
-@needs_network
 def test_ten_people_at_once_all_get_theirs(server):
     def get(seed):
         with urllib.request.urlopen(f"{server}/lab/images?n=10&nfe=6&seed={seed}", timeout=120) as answer:
