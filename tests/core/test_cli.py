@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from core_common import close
+from image_common import write
+from PIL import Image
 
 from ddpm_core import SAMPLERS, SCHEDULES, load_checkpoint
 from ddpm_core.__main__ import EVALUATIONS, main
@@ -137,6 +140,81 @@ def test_a_damaged_stopped_run_is_refused(cli, tmp_path, content):
     assert str(status).startswith("error: ")
 
 
+# ---- images ----
+
+SIZES = ["--fine", "8", "--middle", "8", "--coarse", "16"]
+BRIEF = ["--steps", "3", "--batch", "8", "--warmup", "1", "--save-every", "0", "--samples", "20"]
+TINY_IMAGES = ["train", "fashion_mnist", *SIZES, *BRIEF]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A data set of random images, of sixty each to train and to test."""
+    return write(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def portrait(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("images") / "net.safetensors"
+    command = [*TINY_IMAGES, "--data", folder, "--out", out, "--log", out.parent / "log"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DDPM_DEVICE", "cpu")
+        patch.setattr(sys, "argv", ["ddpm_core", *map(str, command)])
+        main()
+    return out
+
+
+def test_a_training_on_images_leaves_a_checkpoint_and_a_log(portrait):
+    metadata, log = load_checkpoint(portrait).metadata, portrait.parent / "log"
+    assert metadata["dataset"] == "fashion_mnist" and metadata["training"]["weighting"] == "flat"
+    (row,) = metadata["metrics"]
+    assert (row["nfe"], row["weight"], row["n"]) == (25, 1.0, 20) and row["ceiling"]["fid"] > 0
+    assert [line.split(",")[0] for line in (log / "loss.csv").read_text().splitlines()] == ["1", "2", "3"]
+    assert load_checkpoint(log / "average.safetensors").metadata["training"]["done"] == 3
+    with Image.open(log / "000003.png") as picture:
+        assert picture.size == (280, 112)
+
+
+def test_images_are_sampled_to_a_picture(cli, portrait, tmp_path):
+    def drawn(*options):
+        assert cli("sample", portrait, "--steps", 3, "--n", 6, "--out", tmp_path / "x.png", *options)[0] is None
+        with Image.open(tmp_path / "x.png") as picture:
+            return np.array(picture)
+
+    assert drawn("--label", 1, 7, 3).shape == (56, 84) and drawn().shape == (28, 280)
+    plain = drawn("--label", 3)
+    assert (plain == drawn("--label", 3)).all() and (plain != drawn("--label", 3, "--weight", 100)).any()
+    assert (plain != drawn("--label", 4)).any()
+
+
+def test_images_are_evaluated_at_every_cost_and_weight(cli, portrait, folder, tmp_path):
+    ways = ("--nfe", 4, 6, "--weight", 1, 2, "--seeds", 2, "--sampler", "ddim")
+    command = ("evaluate", portrait, "--data", folder, "--samples", 12, *ways)
+    status, printed = cli(*command, "--nearest", tmp_path / "near.png", "--score")
+    rows = [line.split() for line in printed.out.splitlines() if line.startswith("ddim")]
+    assert status is None and [row[1:3] for row in rows] == [["4", "1.0"], ["4", "2.0"], ["6", "1.0"], ["6", "2.0"]]
+    assert "floor" in printed.out and "ceiling" in printed.out and "12 real ones" in printed.out
+    with Image.open(tmp_path / "near.png") as picture:
+        assert picture.size == (840, 56)
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_steps_of_one(portrait, folder, tmp_path):
+    """By `accelerate launch`, which counts any device: each computes half of every batch, one of them writes."""
+    out = tmp_path / "both" / "net.safetensors"
+    launch = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
+    launch += " --dynamo_backend no --main_process_port 0 -m ddpm_core"
+    command = [sys.executable, "-m", *launch.split(), *TINY_IMAGES, "--data", folder, "--out", out]
+    env = os.environ | {"DDPM_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+    command += ["--log", out.parent / "log"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=env, cwd=FOLDER.parent)
+    assert done.returncode == 0 and "2 processes" in done.stdout and done.stdout.count(str(out)) == 1, done.stderr
+    alone, both = (np.loadtxt(path.parent / "log" / "loss.csv", delimiter=",") for path in (portrait, out))
+    close(both, alone, 1e-4)
+    a, b = (safetensors.torch.load_file(path) for path in (portrait, out))
+    assert all(torch.allclose(a[key], b[key], atol=1e-4) for key in a)
+
+
 # ---- errors: one line, no traceback ----
 
 
@@ -157,6 +235,9 @@ def test_a_damaged_stopped_run_is_refused(cli, tmp_path, content):
         ("sample swiss_roll --T 5 --seed -1", "seed"),
         ("sample swiss_roll --T 2 --n 2 --out /nowhere/x.csv", "/nowhere/x.csv"),
         ("evaluate swiss_roll --samples 0", "samples"),
+        ("sample swiss_roll --T 5 --label 1", "labels"),
+        ("train fashion_mnist --data /nowhere", "/nowhere"),
+        ("train two_moons --coarse 8", "coarse"),
         ("train two_moons --steps 0", "steps"),
         ("train two_moons --batch 0", "batch"),
         ("train two_moons --ema 1", "ema"),
