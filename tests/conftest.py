@@ -8,6 +8,7 @@ from tests.real import served
 torch.set_num_threads(1)  # two workers share the cores, and networks of this size gain nothing from a second one
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items):
     """One worker drives the browser, which would not be at its ease beside a second one; files stay together."""
     for item in items:
