@@ -16,12 +16,15 @@ from ddpm_core import (
     CheckpointError,
     NetworkDenoiser,
     ParticleNoise,
+    UNet,
     excess_nll,
     load_checkpoint,
     save_checkpoint,
 )
 from ddpm_core.checkpoints import FOLDER, FORMAT, MAX_BYTES, names
 from ddpm_core.denoisers import TARGETS
+from ddpm_core.image_evaluation import Ways, draw
+from ddpm_core.image_metrics import label_accuracy, shipped_classifier
 
 
 @pytest.fixture
@@ -244,6 +247,14 @@ def test_a_hostile_description_is_refused(changes, file):
         load_checkpoint(file)
 
 
+def test_a_u_net_of_more_blocks_than_are_sensible_is_not_even_built(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_checkpoint(path, UNet(fine=8, middle=8, coarse=8), {"target": "v"})
+    rewrite(path, network={"name": "UNet", "depth": 4096})
+    with pytest.raises(CheckpointError, match=r"net\.safetensors: UNet .* 4096"):
+        load_checkpoint(path)
+
+
 # ---- what is shipped ----
 
 POINTS = [name for name in names() if name in DATASETS]
@@ -293,3 +304,21 @@ def test_shipped_checkpoints_are_as_good_as_they_say(name):
     """The full measurement; that in the file had another seed, so the two may differ by four standard errors."""
     measured = linear_ddpm(name, 10_000, seed=12)
     assert abs(measured.value) < bar(name) and abs(measured.value - stated(name)["value"]) < 4 * measured.floor
+
+
+# ---- the network of images ----
+
+
+def test_the_shipped_network_of_images_states_what_it_is():
+    denoiser = load_checkpoint("fashion_mnist")
+    assert isinstance(denoiser.net, UNet) and denoiser.net.classes == 10 and denoiser.target == "v"
+    assert denoiser.metadata["dataset"] == "fashion_mnist" and denoiser.metadata["training"]["schedule"] == "cosine"
+    assert (FOLDER / "fashion_mnist.safetensors").stat().st_size < MAX_BYTES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weight, bar", [(1.0, 0.80), (2.0, 0.90)])
+def test_shipped_images_show_what_they_are_told_to(weight, bar):
+    """25 steps, 20 images of each class; the bar is for the judge, who is right on 93 % of real images."""
+    images = draw(load_checkpoint("fashion_mnist"), 200, Ways(weight, nfe=25 if weight == 1 else 50), seed=5)
+    assert label_accuracy(shipped_classifier(), images.x0, images.labels).mean() > bar
