@@ -217,7 +217,15 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(required=True, metavar="train|sample|evaluate")
     shared: dict[str, Any] = dict(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
 
-    p = commands.add_parser("train", help="train a network on a data set and write its checkpoint", **shared)
+    several = (
+        "Several devices: accelerate launch --multi_gpu --num_processes N -m ddpm_core train ...; DDPM_DEVICE=cpu "
+    )
+    several += (
+        "makes it N processes of the CPU. Each draws every batch and works on its share: the steps stay the same."
+    )
+    p = commands.add_parser(
+        "train", help="train a network on a data set and write its checkpoint", epilog=several, **shared
+    )
     p.set_defaults(run=train_command)
     p.add_argument("dataset", choices=[*DATASETS, IMAGES, "all"], help="all: every one of points")
     for name in SIZES:
