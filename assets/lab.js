@@ -237,6 +237,15 @@ window.lab = (() => {
     `<button type="button" data-do="${action}" aria-label="${t(key)}" title="${t(key)}">${content}</button>`;
   const put = (node, value) => { if (node.textContent !== value) node.textContent = value; };  // an equal text would still cost a layout
 
+  // A line for each measurement, with its floor and its n where it has some.
+  const measured = rows => rows.map(({name, value, floor, n, unit}) => {
+    const row = document.createElement("span"), figure = document.createElement("b");
+    const reliability = [floor != null && `${t("floor")} ${number(floor)}`, n != null && `n = ${n}`].filter(Boolean).join(", ");
+    figure.textContent = Number.isInteger(value) ? value : number(value ?? NaN);
+    row.append(`${t(name)} `, figure, unit ? ` ${unit}` : "", reliability && ` (${reliability})`);
+    return row;
+  });
+
   // The time bar of a clock. Its owner says how far a step goes, calls `read`, and has the buttons in its ACTIONS.
   class Bar {
     static markup = time => `<div class="lab-bar">
@@ -379,6 +388,6 @@ window.lab = (() => {
 
   return {
     get root() { return root(); }, palette: config.palette, colours: config.colours,
-    t, number, clamp, pixel, visible, icon, button, put, FULLSCREEN, Bar, Feed, plotly, opened, read, nearing, address, go, css, onTheme, axis, layout, clock, stages, charts,
+    t, number, clamp, pixel, visible, icon, button, put, FULLSCREEN, measured, Bar, Feed, plotly, opened, read, nearing, address, go, css, onTheme, axis, layout, clock, stages, charts,
   };
 })();

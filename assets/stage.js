@@ -1,23 +1,16 @@
 // js_on_load body of Stage. Plotly draws axes, zoom and pan once; a canvas over the plot area paints the moving points; at
 // rest the step on show becomes real Plotly traces, so that hover, lasso, PNG and gd.data are true to what is seen.
-const {t: say, number, clamp, visible, css, pixel} = lab;
+const {t: say, number, clamp, visible, css, pixel, button, put, Bar, Feed} = lab;
 const TOUCH = matchMedia("(pointer: coarse)").matches;
-const {bar = true, shots = false} = props, id = props.name, clock = lab.clock(props.clock);
+const {bar: own = true, shots = false} = props, id = props.name, clock = lab.clock(props.clock);
 const TRAILS = 40, TRAIL_POINTS = 64, DIMMED = .45, REST = 250, READ = 80, DEFAULT_LAYERS = "data", MARGIN = {l: 40, r: 8, t: 8, b: 28};
 
 // ---- markup
 
-const icon = path => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;
-const PLAY = icon("M4 2.5v11l9-5.5z"), PAUSE = icon("M4 3h3v10H4zM9 3h3v10H9z");
-const button = (action, content, key = action) =>
-  `<button type="button" data-do="${action}" aria-label="${say(key)}" title="${say(key)}">${content}</button>`;
 const item = (key, label) => `<span>${label} <b data-number="${key}"></b></span>`;
 const sub = (letter, index) => `<var>${letter}</var><sub>${index}</sub>`, AT = "<var>t</var>";
 const chips = ["data", "x0", "trails"].map(layer =>
   `<button type="button" class="lab-chip" data-layer="${layer}" title="${say(`layer_${layer}_title`)}">${say(`layer_${layer}`)}</button>`).join("");
-const speeds = [.25, .5, 1, 2, 4].map(speed => `<option value="${speed}">${speed}×</option>`).join("");
-const BACK = icon("M3 3h2v10H3zM13 3v10L6 8z"), FORWARD = icon("M11 3h2v10h-2zM3 3v10l7-5z");
-const FULLSCREEN = icon("M2 6V2h4v1.5H3.5V6zM10 2h4v4h-1.5V3.5H10zM14 10v4h-4v-1.5h2.5V10zM6 14H2v-4h1.5v2.5H6z");
 const [SHOTS_FROM, SHOTS_TO, SHOT] = props.ends ?? ["untrained", "trained", "step"];
 const TRAINING = `<div class="lab-bar lab-shots">
     <span class="lab-end">${say(SHOTS_FROM)}</span>
@@ -25,22 +18,14 @@ const TRAINING = `<div class="lab-bar lab-shots">
     <span class="lab-end">${say(SHOTS_TO)}</span>
     <span class="lab-now">${say(SHOT)} <b data-number="shot">0</b> / <span data-text="steps">0</span></span>
   </div>`;
-element.innerHTML = `<section class="lab-stage${bar ? "" : " lab-bare"}">
+element.innerHTML = `<section class="lab-stage${own ? "" : " lab-bare"}">
   <div class="lab-picture-area">
     <div class="lab-plot" role="img"></div>
     <div class="lab-title"><span class="lab-badge" hidden></span> <span data-text="title"></span></div>
-    <div class="lab-status" role="status" hidden><span></span> ${button("stop", say("stop"))}</div>
-    <div class="lab-message" role="alert" hidden><span></span> ${button("retry", say("retry"))}</div>
+    ${Feed.markup()}
   </div>
-  <div class="lab-bar">
-    ${button("toggle", PLAY, "play")}${button("back", BACK)}${button("forward", FORWARD)}
-    <span class="lab-end" data-end="data">${say("data")}</span>
-    <input class="lab-range" type="range" min="0" max="0" step="1" value="0" aria-label="${say("time")}">
-    <span class="lab-end" data-end="noise">${say("noise")}</span>
-    <span class="lab-now">${props.time ? say(props.time) : "<var>t</var> ="} <b data-number="t">0</b> / <span data-text="T">0</span></span>
-    <select aria-label="${say("speed")}" title="${say("speed")}">${speeds}</select>
-  </div>
-${shots ? TRAINING : ""}  <div class="lab-tools">${chips}${document.fullscreenEnabled ? button("fullscreen", FULLSCREEN) : ""}</div>
+  ${Bar.markup(props.time)}
+${shots ? TRAINING : ""}  <div class="lab-tools">${chips}${document.fullscreenEnabled ? button("fullscreen", lab.FULLSCREEN) : ""}</div>
   <div class="lab-readout">
     <span class="lab-formula"></span>
     ${item("alpha_bar", sub("ᾱ", AT))}${item("snr", "SNR")}${item("lam", sub("λ", AT))}${item("beta", sub("β", AT))}${item("nfe", "nfe")}${item("alpha_bar_T", "<var>ᾱ<sub>T</sub></var>")}${item("snr_T", "SNR<sub><var>T</var></sub>")}<span><span data-text="series_name"></span> <b data-number="series"></b></span>
@@ -50,11 +35,10 @@ ${shots ? TRAINING : ""}  <div class="lab-tools">${chips}${document.fullscreenEn
   <div class="lab-links" hidden></div>
 </section>`;
 const $ = selector => element.querySelector(selector);
-const area = $(".lab-picture-area"), gd = $(".lab-plot"), range = $(".lab-range"), badge = $(".lab-badge"), formula = $(".lab-formula"),
-  status = $(".lab-status"), message = $(".lab-message"), metrics = $(".lab-metrics"), links = $(".lab-links"), learnt = $(".lab-shots .lab-range"), toggle = $("[data-do=toggle]"), pace = $("select");
+const area = $(".lab-picture-area"), gd = $(".lab-plot"), badge = $(".lab-badge"), formula = $(".lab-formula"),
+  metrics = $(".lab-metrics"), links = $(".lab-links"), learnt = $(".lab-shots .lab-range"), bar = new Bar(element, clock);
 const text = Object.fromEntries([...element.querySelectorAll("[data-text], [data-number]")].map(node =>
   [node.dataset.text ?? node.dataset.number, node]));
-const put = (node, value) => { if (node.textContent !== value) node.textContent = value; };  // an equal text would still cost a layout
 
 // ---- a run: one stream, as far as it has arrived
 
@@ -275,7 +259,7 @@ function placeRing() {
 function draw(now) {
   const tick = Math.floor(now / READ), read = !clock.playing || tick !== readAt;   // all stages read at the same frame
   readAt = tick;
-  readTime(read);
+  bar.read(read);
   if (!run?.count || !view) return;
   const t = run.reachable(clock.t);
   if (t === drawn && !stale) return;
@@ -346,23 +330,6 @@ async function goHome() {
 
 // ---- readouts
 
-// The thumb moves with every frame; texts change the layout, and nobody reads them faster than READ ms.
-function readTime(texts) {
-  const {T, playing, speed} = clock, t = String(Math.round(clock.t));
-  if (range.max !== String(T)) range.max = T;
-  if (range.value !== t) range.value = t;
-  if (!texts) return;
-  put(text.t, t);
-  put(text.T, String(T));
-  range.setAttribute("aria-valuetext", `t = ${t}`);
-  const key = playing ? "pause" : "play";
-  if (toggle.dataset.key !== key) {
-    Object.assign(toggle, {innerHTML: playing ? PAUSE : PLAY, title: say(key)}).setAttribute("aria-label", say(key));
-    toggle.dataset.key = key;
-  }
-  pace.value = speed;
-}
-
 // The closed form; what the network's estimates say of x_t; one step of the chain.
 const FORMULAS = {
   mix: `${sub("x", AT)} = <b></b> ${sub("x", 0)} + <b></b> <var>ε</var>`,
@@ -405,13 +372,7 @@ function readHeader() {
   badge.hidden = !kind;
   badge.className = `lab-badge ${kind}`;
   put(badge, say(kind));
-  metrics.replaceChildren(...rows.map(({name, value, floor, n, unit}) => {
-    const row = document.createElement("span"), figure = document.createElement("b");
-    const reliability = [floor != null && `${say("floor")} ${number(floor)}`, n != null && `n = ${n}`].filter(Boolean).join(", ");
-    figure.textContent = Number.isInteger(value) ? value : number(value ?? NaN);
-    row.append(`${say(name)} `, figure, unit ? ` ${unit}` : "", reliability && ` (${reliability})`);
-    return row;
-  }));
+  metrics.replaceChildren(...lab.measured(rows));
   describe();
 }
 
@@ -428,84 +389,49 @@ function readLayers() {
 
 // ---- the stream
 
-let value = {}, request = null;
+let value = {};
 
-function tell(node, words, action) {
-  node.hidden = !words;
-  put(node.firstElementChild, words);
-  node.querySelector("button").hidden = !action;
-}
+const feed = new Feed(element, {
+  progress: seconds => {
+    const {count, nfe, times, shots, header: {done, at = 0, steps, left = NaN} = {}} = incoming ?? {};
+    if (done) return "";
+    if (shots) return props.ends ? "" : say("learning_progress", {k: at, of: steps, left: number(left, 0)});   // else it is no training, and soon over
+    return times && count ? say("computing", {k: count, of: times.length, nfe: nfe[count - 1], seconds}) : "";
+  },
+  failed: stay,
+  ended: () => offer(),
+});
+let incoming = null;
 
-async function fetchRun(cache = "default") {
-  request?.abort();
-  const mine = request = new AbortController(), started = performance.now();
-  let incoming = null, queued = 0;
-  tell(message, "");
-  tell(status, "");
-  const progress = () => {
-    const {count, nfe, times, header: {done} = {}} = incoming ?? {}, seconds = number((performance.now() - started) / 1000, 1);
-    if (queued) tell(status, say("queued", {n: queued}), true);
-    else if (incoming?.shots && !done) {
-      if (props.ends) return;                   // it is no training, and soon over
-      const {at = 0, steps, left = NaN} = incoming.header;
-      tell(status, say("learning_progress", {k: at, of: steps, left: number(left, 0)}), true);
-    } else if (times && count && !done) tell(status, say("computing", {k: count, of: times.length, nfe: nfe[count - 1], seconds}), true);
-  };
-  const axes = ready();
-  axes.catch(() => {});                        // awaited when the points are there
-  try {
-    const response = await fetch(`${lab.root}/${value.src}`, {signal: mine.signal, cache});
-    if (!response.ok) {
-      const {message} = await response.json().catch(() => ({}));
-      return fail(message ? say(...message) : `${response.status} ${response.statusText}`, response.status >= 500);
+function fetchRun(cache) {
+  incoming = null;
+  return feed.open(value.src, (part, kind, ...bytes) => {
+    if (part) {
+      if (incoming) Object.assign(incoming.header, part);
+      else if (part.n) incoming = new Run(part);
+      for (const [name, series] of Object.entries(part.charts ?? {})) lab.charts[name]?.feed(series);
+      if (incoming && incoming === run && !("at" in part && !part.metrics)) readHeader();
+      return;
     }
-    await lab.read(response, (kind, buffer, offset, bytes) => {
-      if (kind === 0) {
-        const part = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, offset, bytes)));
-        queued = part.queued ?? queued;        // known before anything else; and again, when others had to have their turn
-        if (incoming) Object.assign(incoming.header, part);
-        else if (part.n) incoming = new Run(part);
-        if (part.message) fail(say(...part.message), false);
-        for (const [name, series] of Object.entries(part.charts ?? {})) lab.charts[name]?.feed(series);
-        if (incoming && incoming === run && !("at" in part && !part.metrics)) readHeader();
-      } else {
-        incoming.take(kind, buffer, offset, bytes);
-        if (kind > 2 && incoming !== run) show(incoming);
-        if (kind === 4) arrived();
-        if (kind === 5) learned();
-      }
-      progress();
-    });
-    await axes;
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    if (!(error instanceof TypeError)) throw error;   // what fetch and lab.read say when the network fails
-    console.warn(error);
-    fail(say("network"), true);
-  } finally {
-    if (mine === request) {
-      request = null;
-      tell(status, "");
-      offer();
-    }
-  }
+    incoming.take(kind, ...bytes);
+    if (kind > 2 && incoming !== run) show(incoming);
+    if (kind === 4) arrived();
+    if (kind === 5) learned();
+  }, {cache, needed: ready()});
 }
 
 // Where to go with a network that has stopped learning.
 function offer() {
-  links.hidden = !value.links || request !== null;
+  links.hidden = !value.links || feed.request !== null;
   links.replaceChildren(...(value.links ?? []).map(([key, href]) =>
     Object.assign(document.createElement("a"), {href: new URL(href, `${lab.root}/`), textContent: say(key)})));
 }
 
-// Stays at a step that was computed, says why, and does not hold up the other stages of this clock.
-function fail(words, retry) {
-  if (run?.count) {
-    const t = run.reachable(Math.round(clock.t));
-    clock.setT(t);
-    if (run.order < 0) clock.reach(draw, run.times[run.count - 1], false);
-  }
-  tell(message, words, retry);
+// Where nothing more is coming: at a step that was computed, and without holding up the other stages of this clock.
+function stay() {
+  if (!run?.count) return;
+  clock.setT(run.reachable(Math.round(clock.t)));
+  if (run.order < 0) clock.reach(draw, run.times[run.count - 1], false);
 }
 
 // The old picture stays until the new one has something to show.
@@ -525,8 +451,7 @@ function show(incoming) {
   $(".lab-stage").classList.remove("lab-empty");
   readHeader();
   readLayers();
-  range.style.setProperty("--computed-from", 0);
-  range.style.setProperty("--computed-to", 1);
+  bar.computed(0, 1);
   if (!zoomed) goHome();
   repaint();
   writeAddress();
@@ -535,8 +460,8 @@ function show(incoming) {
 function arrived() {
   const {T} = run.header, newest = run.times[run.count - 1];
   if (run.order < 0) clock.reach(draw, newest, newest > 0);
-  range.style.setProperty("--computed-from", run.order < 0 ? newest / T : 0);
-  range.style.setProperty("--computed-to", run.order < 0 ? 1 : newest / T);
+  if (run.order < 0) bar.computed(newest / T, 1);
+  else bar.computed(0, newest / T);
   clock.wake();
 }
 
@@ -554,18 +479,10 @@ function readShot() {
   if (run.header.per_shot) readHeader();
 }
 
-function stop() {
-  request?.abort();
-  request = null;
-  tell(status, "");
-  fail(say("stopped"), !run?.shots);
-  offer();
-}
-
 // ---- the address: what is on show is a link
 
 function writeAddress() {
-  if (!bar || !run || !value.link || !visible(element)) return;
+  if (!own || !run || !value.link || !visible(element)) return;
   const shown = [...layers].join(",");
   lab.address(value.link, {...(!clock.playing && {t: Math.round(clock.t)}), ...(shown !== DEFAULT_LAYERS && {layers: shown})});
 }
@@ -582,7 +499,7 @@ const ACTIONS = {
   toggle: () => clock.toggle(),
   back: () => step(-1),
   forward: () => step(1),
-  stop,
+  stop: () => feed.stop(!run?.shots),
   retry: () => fetchRun("reload"),
   fullscreen: () => document.fullscreenElement ? document.exitFullscreen() : $(".lab-stage").requestFullscreen(),
 };
@@ -607,13 +524,11 @@ document.addEventListener("lab-layers", ({detail}) => {   // stages that move to
   readLayers();
   repaint();
 });
-range.addEventListener("input", () => clock.setT(+range.value));
 learnt?.addEventListener("input", () => {
   run.select(+learnt.value);
   readShot();
   repaint();
 });
-pace.addEventListener("change", event => { clock.speed = +event.target.value; });
 
 // A click, not a drag, near a particle follows it; in empty space it lets go. Plotly covers the page while a button is down.
 area.addEventListener("pointerdown", press => {
@@ -697,7 +612,7 @@ lab.stages[id] = {
   get header() { return run?.header; },
   get painted() { return painted; },
   get shots() { return run?.shots?.length ?? 0; },
-  get idle() { return !request && !restTimer && rested && drawn === run?.reachable(clock.t); },
+  get idle() { return !feed.request && !restTimer && rested && drawn === run?.reachable(clock.t); },
   positions: t => run.positions(t, new Float32Array(2 * run.header.n)),
 };
 clock.subscribe(draw, element);
