@@ -23,6 +23,7 @@ element.innerHTML = `<section class="lab-stage lab-gallery lab-empty${own ? "" :
     ${item("alpha_bar", sub("ᾱ", AT))}${item("snr", "SNR")}${item("lam", sub("λ", AT))}${item("nfe", "nfe")}
     <span data-text="note"></span>
   </div>
+  <div class="lab-metrics"></div>
   <figure class="lab-reel" hidden>
     <figcaption>${button("before", "‹", "picture_before")}<span data-text="followed"></span>${button("after", "›", "picture_after")}</figcaption>
     <div><canvas role="img"></canvas></div>
@@ -214,14 +215,15 @@ function readNumbers(t) {
 }
 
 function readHeader() {
-  const {title, badge: kind, labels} = run.header;
+  const {title, badge: kind, labels, taken, metrics = []} = run.header;
   put(text.title, title.map(key => say(key)).join(" · "));
   badge.hidden = false;
   badge.className = `lab-badge ${kind}`;
   put(badge, say(kind));
+  $(".lab-metrics").replaceChildren(...lab.measured(metrics));
   chip.setAttribute("aria-pressed", followed >= 0);
   reel.hidden = followed < 0;
-  if (followed >= 0) put(text.followed, `${say("picture_of", {i: followed + 1, n: run.header.n})}: ${say(labels[followed])}`);
+  if (followed >= 0) put(text.followed, `${say("picture_of", {i: followed + 1, n: run.header.n})}: ${say(labels[followed])}${taken ? ` · ${say("taken_for")}: ${say(taken[followed])}` : ""}`);
   describe();
 }
 
@@ -255,6 +257,7 @@ function fetchRun(cache) {
     if (part) {
       if (incoming) Object.assign(incoming.header, part);
       else if (part.n) incoming = new Run(part);
+      if (incoming && incoming === run) readHeader();
       return;
     }
     incoming.take(kind, ...bytes);

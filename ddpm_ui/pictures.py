@@ -14,6 +14,7 @@ from ddpm_core import device as devices
 from ddpm_core.checkpoints import names
 from ddpm_core.denoisers import guided
 from ddpm_core.image_edits import Inpainting, back_from, between_noises
+from ddpm_core.image_metrics import in_parts, shipped_classifier
 from ddpm_core.images import SIZE, examples, to_pixels, to_unit
 from ddpm_core.stepping import levels
 from ddpm_ui import own_picture
@@ -112,6 +113,24 @@ def labels(known: tuple[int, ...] | None, n: int) -> list[str]:
     return ["choice_anything"] * n if known is None else [f"choice_{GARMENTS[k]}" for k in known]
 
 
+_classifier = lru_cache(maxsize=1)(shipped_classifier)
+
+
+def said(recipe: Images, x: Tensor) -> dict:
+    """What there is to say of the pictures [n, 1, 28, 28] in the end: how far they went from the real ones, and what a
+    classifier takes them for."""
+    taken, metrics = in_parts(_classifier(), x).argmax(1).tolist(), []
+    if recipe.task == "back":
+        change = (to_pixels(x).float() - real(recipe).float()).abs().mean().item()
+        metrics.append({"name": "changed", "value": change, "unit": "/ 255"})
+    kind = classes(recipe) if recipe.task == "back" else told(recipe)
+    if kind is not None:
+        right = sum(a == b for a, b in zip(taken, kind, strict=True))
+        name = "recognised_back" if recipe.task == "back" else "recognised"
+        metrics.append({"name": name, "value": right, "n": recipe.n})
+    return {"metrics": metrics, "taken": labels(tuple(taken), recipe.n)}
+
+
 def melting(recipe: Images) -> Generator[bytes, None, None]:
     """The closed form: the real pictures and the noise, of which every x_t is made."""
     noise, pictures = ParticleNoise(recipe.seed, recipe.n, SHAPE), real(recipe)
@@ -139,13 +158,13 @@ def walking(recipe: Images) -> Generator[bytes, None, None]:
     if recipe.task in GIVEN:
         yield chunk(REAL, _bytes(real(recipe)))
     yield pixels(times[-1], 0, x_T / walked.scale[-1].item())
-    asked = denoiser(recipe)
+    asked, here = denoiser(recipe), x_T
     for step in devices.walk(recipe.sampler, asked, walked, x_T, noise=noise):
         here, x0 = step.x / walked.scale[step.t].item(), step.prediction.x0
         if step.t == 0 and isinstance(asked, Inpainting):  # "euler_velocity" ends beside x0-hat on a curved path
             here = x0 = torch.where(asked.mask, asked.known, x0)
         yield pixels(times[step.t], step.nfe, here, x0) if step.t in stored else b""  # a place where Stop takes effect
-    yield json_chunk({"done": True})
+    yield json_chunk(said(recipe, here.cpu()) | {"done": True})
 
 
 def images(recipe: Images) -> Generator[bytes, None, None]:

@@ -146,6 +146,18 @@ def test_the_way_back_keeps_what_little_noise_leaves():
     assert near < 12 < 30 < far
 
 
+def test_the_pictures_in_the_end_are_looked_at_by_a_classifier():
+    made = film(task="back", told="bag", level=900, nfe=10)
+    changed, still = made.header["metrics"]
+    assert changed["value"] == pytest.approx(abs(made.at(0) - made.real).mean(), abs=0.01)
+    own = [f"choice_{name}" for name in GARMENTS]
+    assert still["value"] == sum(a == b for a, b in zip(made.header["taken"], own, strict=True)) < 5
+    assert made.header["taken"].count("choice_bag") > 5
+    (recognised,) = film(nfe=10).header["metrics"]
+    assert recognised["n"] == 10 and recognised["value"] >= 7
+    assert film(weight=0, task="interpolate").header["metrics"] == []
+
+
 def test_the_way_back_may_be_told_another_class():
     assert set(film(task="back", told="bag").header["labels"]) == {"choice_bag"}
     assert set(film(task="back", told="anything").header["labels"]) == {"choice_anything"}
