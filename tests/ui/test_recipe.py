@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from ddpm_core import DATASETS, SAMPLERS, MixtureDenoiser, ParticleNoise, arrive
+from ddpm_ui.i18n import STRINGS
 from ddpm_ui.recipe import MAX_RACERS, OPTIONS, RACERS, RECIPES, Forward, RecipeError, Reverse, Solvers
 
 
@@ -120,3 +121,11 @@ def test_a_racer_walks_what_it_can_pay_for(name, nfe):
     racer = next(iter(Solvers(solvers=(name,), nfe=nfe, n=3).racers()))
     noise = ParticleNoise(0, 3)
     assert arrive(name, MixtureDenoiser(DATASETS["two_moons"]()), racer.walked(), noise).nfe <= nfe
+
+
+@pytest.mark.parametrize("language", STRINGS)
+@pytest.mark.parametrize(("kind", "field"), FIELDS, ids=IDS)
+def test_every_field_and_every_choice_has_words(kind, field, language):
+    words = STRINGS[language].keys()
+    assert words & {f"field_{field.name}", f"field_{kind.tab}_{field.name}"}
+    assert {f"choice_{value}" for value in field.metadata.get("known", ())} <= words
