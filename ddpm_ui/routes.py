@@ -44,7 +44,7 @@ from ddpm_ui.recipe import (
     Views,
     film_times,
 )
-from ddpm_ui.trajectories import TRAJECTORIES, Trajectory, denoiser_of, json_chunk
+from ddpm_ui.trajectories import PAUSE, TRAJECTORIES, Trajectory, denoiser_of, json_chunk
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,8 @@ class Broadcast:
                     self.chunks.append(chunk)
                     self.size += len(chunk)
                     self.wake()
-                if self.stale or over():  # only here: a generator can be left, or closed, when no thread is in it
+                # only here: a generator can be left, or closed, when no thread is in it
+                if self.stale or over() or (chunk == PAUSE and self.lane.waiting):
                     return not self.stale
         return False
 

@@ -71,6 +71,9 @@ def json_chunk(value: dict) -> bytes:
     return chunk(JSON, json.dumps(value, separators=(",", ":")).encode())
 
 
+PAUSE = json_chunk({})  # says nothing; here those who wait go first
+
+
 def fixed_point(x: Tensor) -> bytes:
     return np.rint(x.cpu().double().numpy() * (32767 / RANGE)).clip(-32767, 32767).astype("<i2").tobytes()
 
@@ -250,6 +253,7 @@ def race(recipe: Racer) -> Generator[bytes, None, None]:
         x = step.x / schedule.scale[step.t].item()
         visited.append(x)
         yield chunk(FRAME, struct.pack("<ii", left, step.nfe) + fixed_point(x) + fixed_point(step.prediction.x0))
+    yield PAUSE  # first all run, then all are measured
     x0, eps = truth[:LIVE], ParticleNoise(recipe.seed + 1, min(LIVE, recipe.n)).start()
     distances = []
     for t, x in zip(range(schedule.T, -1, -1), visited, strict=True):

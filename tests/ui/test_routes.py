@@ -14,7 +14,7 @@ import pytest
 from ddpm_core.own_data import encode
 from ddpm_ui import routes
 from ddpm_ui.routes import PLOTLY_VERSION
-from ddpm_ui.trajectories import Trajectory, json_chunk
+from ddpm_ui.trajectories import PAUSE, Trajectory, json_chunk
 
 
 def get(address, timeout=120):
@@ -164,6 +164,24 @@ def test_where_others_wait_a_turn_ends(monkeypatch):
         await asyncio.gather(*(follow(routes.Broadcast(endless(), lane)) for _ in range(2)))
 
     elsewhere(both())
+
+
+def test_at_a_pause_those_who_wait_go_first():
+    order = []
+
+    def racer(name):
+        for part in (b"walk", PAUSE, b"measure"):
+            time.sleep(0.02)
+            order.append((name, part))
+            yield part
+
+    async def three():
+        lane = routes.Lane(1)
+        runs = [routes.Broadcast(racer(name), lane) for name in "abc"]
+        await asyncio.gather(*(run.task for run in runs))
+
+    elsewhere(three())
+    assert [part for _, part in order if part != PAUSE] == 3 * [b"walk"] + 3 * [b"measure"]
 
 
 def test_trainings_wait_in_line_and_bad_ones_are_named(server):
