@@ -15,35 +15,27 @@ import sys
 import torch
 from tqdm import tqdm
 
-from ddpm_core import DATASETS, Denoiser, MixtureDenoiser, ParticleNoise, affordable, arrive, load_checkpoint, sliced_w2
+from ddpm_core import DATASETS, Denoiser, MixtureDenoiser, ParticleNoise, affordable, arrive, load_checkpoint
 from ddpm_ui.i18n import ASSETS
 from ddpm_ui.recipe import RACERS, Solvers
+from ddpm_ui.solvers import distances, perfect_band
 
 FILE = ASSETS / "solver_table.json"
 NFES = (5, 8, 12, 20, 32, 50, 80, 128)
 SEEDS, N = 3, 1000  # clouds, and particles of each
 PERFECT = 100
+METRIC = "sliced_w2"
 RECIPE = Solvers()
 
 
-def perfect_limit(data: str) -> float:
-    """What sliced W2 of N true points against N others stays below 97.5 times in 100."""
-    generator, mixture = torch.Generator().manual_seed(0), DATASETS[data]()
-    clouds = ([mixture.sample(N, generator=generator) for _ in range(2)] for _ in range(PERFECT))
-    return torch.tensor([sliced_w2(a, b).value for a, b in clouds]).quantile(0.975).item()
-
-
-def distances(name: str, denoiser: Denoiser, data: str, clouds: int, nfes=NFES) -> list[float]:
+def means(name: str, denoiser: Denoiser, data: str, clouds: int, nfes=NFES) -> list[float]:
     """Sliced W2 at each nfe, the mean over so many clouds."""
-    noise, mixture = ParticleNoise(RECIPE.seed, clouds * N), DATASETS[data]()
-    means = []
+    noise, found = ParticleNoise(RECIPE.seed, clouds * N), []
     for nfe in nfes:
         levels = affordable(name, RECIPE.full_schedule, nfe, RECIPE.spacing)
-        generator = torch.Generator().manual_seed(1)
-        samples = arrive(name, denoiser, levels, noise).x.view(clouds, N, -1)
-        values = [sliced_w2(cloud, mixture.sample(N, generator=generator)).value for cloud in samples]
-        means.append(float(f"{sum(values) / clouds:.4g}"))
-    return means
+        values = distances(METRIC, data, arrive(name, denoiser, levels, noise).x.view(clouds, N, -1))
+        found.append(float(f"{sum(values) / clouds:.4g}"))
+    return found
 
 
 def main(chosen: list[str]) -> None:
@@ -55,10 +47,11 @@ def main(chosen: list[str]) -> None:
             "exact": (MixtureDenoiser(DATASETS[data]()), 1),  # slow, and there to compare
         }
         rows = {
-            meaning: {name: distances(name, denoiser, data, clouds) for name in tqdm(RACERS, leave=False)}
+            meaning: {name: means(name, denoiser, data, clouds) for name in tqdm(RACERS, leave=False)}
             for meaning, (denoiser, clouds) in denoisers.items()
         }
-        table["data"][data] = {"limit": float(f"{perfect_limit(data):.4g}"), "rows": rows}
+        _, limit = perfect_band(data, METRIC, N, PERFECT)
+        table["data"][data] = {"limit": float(f"{limit:.4g}"), "rows": rows}
         FILE.write_text(json.dumps(table) + "\n", encoding="utf-8")
 
 

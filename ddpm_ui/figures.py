@@ -42,6 +42,11 @@ def _finished(figure: go.Figure, x: str, y: str, alt: Message, **layout) -> go.F
     return figure.update_layout(legend=LEGEND, margin=margin, meta={"alt": alt}, **layout)
 
 
+def captioned(figure: go.Figure, name: str, badges: Sequence[str]) -> go.Figure:
+    """With what its caption says in its meta: `title`, a key of the words on the page, and `badges`."""
+    return figure.update_layout(meta=figure.layout.meta | {"title": f"chart_{name}", "badges": badges})
+
+
 def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None = None) -> go.Figure:
     """The cloud at chosen times, data left and noise right, one scatter each; at most the first `most` particles."""
     T, n = trajectory.header["T"], min(trajectory.header["n"], most or trajectory.header["n"])
@@ -379,14 +384,16 @@ def _over_evaluations(
     )  # fmt: skip
 
 
-def _key_to_dashes(figure: go.Figure, meanings: Sequence[str]) -> None:
-    for meaning in meanings:
-        line = {"color": COLOURS["noise"], "dash": DASHES[meaning], "width": 2}
-        figure.add_scatter(x=[None], y=[None], mode="lines", name=f"{meaning}_denoiser", line=line)
+def _key_to_dashes(figure: go.Figure, curves: Mapping[tuple[str, str], Any]) -> None:
+    for meaning, dash in DASHES.items():
+        if any(m == meaning for _, m in curves):
+            line = _line("noise", dash)
+            figure.add_scatter(x=[None], y=[None], mode="lines", name=f"{meaning}_denoiser", line=line)
 
 
-def _meanings(curves: Mapping[tuple[str, str], Any]) -> list[str]:
-    return [meaning for meaning in DASHES if any(m == meaning for _, m in curves)]
+def _leads(curves: Mapping[tuple[str, str], Any], name: str, meaning: str) -> bool:
+    """Is this the curve of the solver that the legend names? The truth is, where no network stands beside it."""
+    return meaning == "learned" or (name, "learned") not in curves
 
 
 def _nfe_axis(figure: go.Figure) -> go.Figure:
@@ -412,10 +419,10 @@ def strong_errors(
             slopes[name] = fitted_order(list(fine), list(fine.values())) if len(fine) > 1 else math.nan
     for (name, meaning), curve in curves.items():
         promised = f"{slopes.get(name, math.nan):.1f} ({orders[name]})"
-        main = meaning == "learned" or (name, "learned") not in curves
+        main = _leads(curves, name, meaning)
         label = f"choice_{name} · {promised}"
         _over_evaluations(figure, name, label, meaning, solvers.index(name), curve, showlegend=main)
-    _key_to_dashes(figure, _meanings(curves))
+    _key_to_dashes(figure, curves)
     figure.add_hline(y=last, line=_line("noise", "dashdot", width=1))
     figure.add_scatter(x=[None], y=[None], mode="lines", name="the last step", line=_line("noise", "dashdot", width=1))
     figure.update_yaxes(LOG)
@@ -440,7 +447,7 @@ def law_errors(
         up = [max(values) - means[nfe] for nfe, values in curve.items()]
         down = [means[nfe] - min(values) for nfe, values in curve.items()]
         bars = {"array": up, "arrayminus": down, "thickness": 1} if any(up) else None
-        main = meaning == "learned" or (name, "learned") not in curves
+        main = _leads(curves, name, meaning)
         label, place = f"choice_{name}", solvers.index(name)
         _over_evaluations(figure, name, label, meaning, place, means, showlegend=main, error_y=bars)
         reached = [
@@ -449,7 +456,7 @@ def law_errors(
             if abs(value - metric.best) <= max(abs(low - metric.best), abs(high - metric.best))
         ]
         best = min([best, *reached]) if main else best
-    _key_to_dashes(figure, _meanings(curves))
+    _key_to_dashes(figure, curves)
     square = {"color": COLOURS["exact"], "symbol": "square", "size": 12, "opacity": 0.3}
     figure.add_scatter(x=[None], y=[None], mode="markers", name="perfect samples", marker=square)
     if min([low, *(v for curve in curves.values() for values in curve.values() for v in values)]) > 0:

@@ -94,12 +94,18 @@ def _distance(metric: str, data: str, cloud: Tensor, generator: torch.Generator)
     return kind.measure(cloud, truth).value
 
 
+def distances(metric: str, data: str, clouds: Tensor) -> list[float]:
+    """`metric` of each of the clouds [m, n, 2], against data of its own."""
+    generator = torch.Generator().manual_seed(1)
+    return [_distance(metric, data, cloud, generator) for cloud in clouds]
+
+
 @lru_cache(maxsize=64)
-def perfect_band(data: str, metric: str, n: int) -> tuple[float, float]:
-    """Between which values `metric` of n true points of the data lies 95 times in 100."""
+def perfect_band(data: str, metric: str, n: int, clouds: int = PERFECT) -> tuple[float, float]:
+    """Between which values `metric` of n true points of the data lies 95 times in 100, by so many clouds."""
     generator, mixture = torch.Generator().manual_seed(0), mixture_of(data)
-    clouds = (mixture.sample(n, generator=generator) for _ in range(PERFECT))
-    values = torch.tensor([_distance(metric, data, cloud, generator) for cloud in clouds], dtype=torch.float64)
+    perfect = (mixture.sample(n, generator=generator) for _ in range(clouds))
+    values = torch.tensor([_distance(metric, data, cloud, generator) for cloud in perfect], dtype=torch.float64)
     low, high = values.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high
 
@@ -114,8 +120,7 @@ def law(recipe: Solvers) -> go.Figure:
             curve = {}
             for nfe, grid in _grid(recipe, name, NFES if main else NFES[::3]).items():
                 clouds = arrive(name, denoiser, grid, mine).x.view(-1, CLOUDED, 2)
-                generator = torch.Generator().manual_seed(1)
-                curve[nfe] = [_distance(recipe.metric, recipe.data, cloud, generator) for cloud in clouds]
+                curve[nfe] = distances(recipe.metric, recipe.data, clouds)
             curves[name, meaning] = curve
     band = perfect_band(recipe.data, recipe.metric, CLOUDED)
     return figures.law_errors(curves, band, METRICS[recipe.metric], recipe.metric, recipe.solvers)
@@ -200,9 +205,8 @@ FIGURES: dict[str, tuple[Callable[[Solvers], go.Figure], tuple[str, ...]]] = {
 
 
 def figure(name: str, recipe: Solvers) -> go.Figure:
-    """One of FIGURES, with what its caption says in its meta."""
+    """One of FIGURES, with its caption."""
     draw, badges = FIGURES[name]
     if recipe.denoiser == "exact" and name in ("strong", "law"):
         badges = ("exact",)
-    made = draw(recipe)
-    return made.update_layout(meta=made.layout.meta | {"title": f"chart_{name}", "badges": badges})
+    return figures.captioned(draw(recipe), name, badges)

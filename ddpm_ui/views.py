@@ -358,9 +358,8 @@ FIGURES: dict[str, tuple[Callable[..., go.Figure], tuple[str, ...]]] = {
 
 
 def figure(name: str, recipe: Views) -> go.Figure:
-    """One of FIGURES, with what its caption says in its meta: `title`, a key of the words on the page, and `badges`."""
+    """One of FIGURES, with its caption."""
     draw, badges = FIGURES[name]
-    made = draw(recipe)
     if recipe.denoiser == "exact":
         badges = ("exact",)
-    return made.update_layout(meta=made.layout.meta | {"title": f"chart_{name}", "badges": badges})
+    return figures.captioned(draw(recipe), name, badges)

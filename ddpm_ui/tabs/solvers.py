@@ -17,13 +17,14 @@ from ddpm_ui.tabs.exhibit import Exhibit, source, stage_value, terminal_note
 
 HEIGHTS = {"strong": 420, "law": 420, "steps": 460, "enough": 460, "whole": 560}
 SECTIONS = {"buys": ("strong", "law"), "steps": ("steps",), "enough": ("enough", "whole")}
+NOT_DATA = [f.name for f in dataclasses.fields(Solvers) if f.name != "data"]
 # What a figure does not depend on has its default there, so that it is not computed again.
 INDIFFERENT = {
     "strong": ("nfe", "stepper", "metric", "n"),
     "law": ("nfe", "stepper", "n"),
     "steps": ("solvers", "metric", "n", "denoiser"),
-    "enough": [f.name for f in dataclasses.fields(Solvers) if f.name != "data"],
-    "whole": [f.name for f in dataclasses.fields(Solvers) if f.name != "data"],
+    "enough": NOT_DATA,
+    "whole": NOT_DATA,
     "sweeps": ("solvers", "stepper", "metric", "nfe", "n"),
 }
 

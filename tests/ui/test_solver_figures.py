@@ -127,7 +127,7 @@ def test_the_table_has_every_solver_on_every_data_set():
 @pytest.mark.parametrize("data, name", [("two_moons", "ddim"), ("swiss_roll", "dpmpp_2m_sde"), ("heart", "heun")])
 def test_the_table_is_what_its_command_finds(data, name):
     stored = table()["data"][data]["rows"]["learned"][name][:2]
-    found = solver_table.distances(name, load_checkpoint(data), data, table()["seeds"], table()["nfe"][:2])
+    found = solver_table.means(name, load_checkpoint(data), data, table()["seeds"], table()["nfe"][:2])
     assert found == pytest.approx(stored, rel=0.02)
 
 
