@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -106,7 +107,7 @@ def build() -> Exhibit:
             denoiser = load_checkpoint(path)
         except CheckpointError as error:
             raise RecipeError("bad_upload", why=str(error)) from error
-        if (dim := denoiser.net.hyperparameters["dim"]) != 2:
+        if (dim := math.prod(denoiser.net.shape)) != 2:  # a U-Net draws images
             raise RecipeError("bad_dim", got=dim)
         what = {"data": denoiser.metadata.get("dataset", ""), "target": denoiser.target, **denoiser.net.hyperparameters}
         changed = {field: what[field] for field in ("data", *FIXED)}

@@ -6,6 +6,7 @@ import time
 import pytest
 from PIL import Image, ImageDraw
 
+from ddpm_core.checkpoints import FOLDER
 from ddpm_ui.routes import MAX_COMPUTING
 
 TINY = "?tab=train&data=two_moons&width=8&depth=2&batch=64"
@@ -175,14 +176,22 @@ def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_pat
     assert further < 0.75 * new
 
 
-def test_a_file_that_is_no_network_is_said_to_be_none(visit, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"not a network at all", "This file is no network of the lab"),
+        ((FOLDER / "fashion_mnist.safetensors").read_bytes(), "a network for points of 784 coordinates"),
+    ],
+    ids=["no network", "of images"],
+)
+def test_a_file_that_is_no_network_of_points_is_said_to_be_none(visit, tmp_path, content, words):
     lab = visit(TINY, stage="train", ready="true")
     path = tmp_path / "foreign.safetensors"
-    path.write_bytes(b"not a network at all")
+    path.write_bytes(content)
     with lab.page.expect_file_chooser() as chooser:
         lab.page.locator("#train-upload").click()
     chooser.value.set_files(path)
-    lab.page.get_by_text("This file is no network of the lab").wait_for()
+    lab.page.get_by_text(words).wait_for()
 
 
 def stroke(lab) -> None:
