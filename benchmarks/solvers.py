@@ -29,7 +29,7 @@ from ddpm_core import (
     sliced_w2,
 )
 from ddpm_core.samplers import TRAITS, steps_for
-from ddpm_core.schedules import karras, linear
+from ddpm_core.schedules import even_in_lam, karras, linear
 from ddpm_core.stepping import levels
 
 N = 2_000  # points of everything that is timed
@@ -37,6 +37,7 @@ RACE = ("ddpm", "ddim", "heun", "dpmpp_2m", "unipc_2", "dpmpp_2m_sde")
 ORDERS = ("ddim", "heun", "dpmpp_2m", "unipc_2", "dpmpp_3m", "deis")  # on a Gaussian; "unipc_2" at least 2.8
 STEEP = ("heun", "dpm_solver_2", "dpmpp_2m", "adams_bashforth")  # on a mixture
 NFES = (40, 80, 160, 320)
+LAM = (-5.0, 2.5)  # where orders are looked at
 OVERHEAD = ("ddim", "dpmpp_2m", "unipc_2", "ddpm")
 
 SAMPLES, SEEDS = 10_000, 3  # behind each distance, of which medians are taken
@@ -113,16 +114,9 @@ def quality() -> Iterator[Row]:
 # ---- of which order ------------------------------------------------------------------------------------------------
 
 
-def even_in_lam(T: int, lam_min: float = -5.0, lam_max: float = 2.5) -> Schedule:
-    """Variance preserving: T levels evenly spaced in lam, and data."""
-    lam = torch.linspace(lam_max, lam_min, T, dtype=torch.float64)
-    alpha_bar, zero = (2 * lam).sigmoid(), torch.zeros(1, dtype=torch.float64)
-    return Schedule(torch.cat([zero + 1, alpha_bar.sqrt()]), torch.cat([zero, (1 - alpha_bar).sqrt()]))
-
-
 def largest_error(name: str, mixture: GaussianMixture, nfe: int, n: int = 60) -> float:
     """Over the levels above data, of the root mean square distance to the exact flow."""
-    schedule, noise = even_in_lam(steps_for(name, nfe)), ParticleNoise(0, n)
+    schedule, noise = even_in_lam(steps_for(name, nfe), *LAM), ParticleNoise(0, n)
     level, worst = levels(schedule), 0.0
     exact = noise.start().double()
     for here, there in pairwise(SAMPLERS[name](MixtureDenoiser(mixture), schedule, exact, noise=noise)):

@@ -149,6 +149,12 @@ def from_betas(betas: Tensor) -> Schedule:
     return Schedule((log_alpha_bar / 2).exp(), (-torch.expm1(log_alpha_bar)).sqrt())
 
 
+def even_in_lam(T: int, lam_min: float, lam_max: float) -> Schedule:
+    """Variance preserving: T levels evenly spaced in lam, the half-log-SNR, from lam_max to lam_min; and data."""
+    lam, zero = _evenly(T, lam_max, lam_min, T), torch.zeros(1, dtype=torch.float64)
+    return Schedule(torch.cat([zero + 1, (2 * lam).sigmoid().sqrt()]), torch.cat([zero, (-2 * lam).sigmoid().sqrt()]))
+
+
 def unshrunk(schedule: Schedule) -> Schedule:
     """The same noise without the factor sqrt(1 - beta): x_t = x_{t-1} + sqrt(beta_t) z, whose variance runs away."""
     variance = torch.cat([schedule.betas.new_zeros(1), schedule.betas.cumsum(0)])

@@ -34,6 +34,7 @@ from ddpm_ui.trajectories import (
     CLOUD,
     CLOUD_SIZE,
     SHOT,
+    badge,
     chunk,
     denoiser_of,
     destination_colours,
@@ -180,7 +181,7 @@ def sweeps(recipe: Solvers) -> Generator[bytes, None, None]:
     truth = mixture.sample(CLOUD_SIZE, generator=torch.Generator().manual_seed(recipe.seed))
     yield header(
         SWEPT, schedule, mode="shots", direction="forward", layers=["x"], times=list(range(schedule.T + 1)),
-        badge="exact" if recipe.denoiser == "exact" else "learned", data=len(truth), steps=schedule.T,
+        badge=badge(recipe.denoiser), data=len(truth), steps=schedule.T,
         title=title(recipe, "choice_paradigms"),
     )  # fmt: skip
     yield destination_colours(recipe.data, recipe.seed, SWEPT)

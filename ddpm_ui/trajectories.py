@@ -92,6 +92,10 @@ def denoiser_of(kind: str, data: str) -> Denoiser:
     return _shipped(data, devices.pick())
 
 
+def badge(denoiser: str) -> str:
+    return "exact" if denoiser == "exact" else "learned"
+
+
 def title(recipe: Recipe, part: str) -> list[str]:
     """What the picture is called, as keys of the words on the page."""
     return [f"choice_{recipe.data.partition('.')[0]}", part]
@@ -193,9 +197,8 @@ def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
     truth = mixture.sample(recipe.n, generator=torch.Generator().manual_seed(recipe.seed))
     cloud = truth[:CLOUD_SIZE]
     stored = _stored(schedule.T)
-    badge = "exact" if recipe.denoiser == "exact" else "learned"
     yield header(
-        recipe.n, schedule, mode="frames", direction="reverse", badge=badge, layers=["x", "x0"],
+        recipe.n, schedule, mode="frames", direction="reverse", badge=badge(recipe.denoiser), layers=["x", "x0"],
         times=stored[::-1], data=len(cloud), device=devices.describe(device),
         title=title(recipe, f"choice_{recipe.sampler}"),
     )  # fmt: skip
@@ -243,7 +246,7 @@ def race(recipe: Racer) -> Generator[bytes, None, None]:
     level = torch.stack([schedule.alpha, schedule.sigma]).flip(1)[:, here].tolist()
     yield header(
         recipe.n, schedule, mode="frames", direction="reverse", layers=["x", "x0"], times=times,
-        badge="exact" if recipe.denoiser == "exact" else "learned", data=min(recipe.n, CLOUD_SIZE),
+        badge=badge(recipe.denoiser), data=min(recipe.n, CLOUD_SIZE),
         title=[f"choice_{recipe.sampler}"], T=recipe.nfe, alpha=level[0], sigma=level[1],
     )  # fmt: skip
     yield destination_colours(recipe.data, recipe.seed, recipe.n)

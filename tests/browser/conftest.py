@@ -104,6 +104,15 @@ class Lab:
         self.page.wait_for_function(said, arg=[chart, before])
         return before, self.alt(chart)
 
+    def full_screen(self, name: str, part: str) -> None:
+        """There and back: the canvas of a stage, or other `part`, grows and has its size again."""
+        width = "s.element.querySelector('canvas').offsetWidth"
+        before, button = self.stage(name, width), self.page.locator(f"#{name}-{part} [data-do=fullscreen]")
+        button.click()
+        self.until(name, f"document.fullscreenElement && {width} > {before} && s.idle")
+        button.click()
+        self.until(name, f"!document.fullscreenElement && {width} === {before} && s.idle")
+
     def check(self, control: str) -> None:
         self.page.locator(f"#{control} input[type=checkbox]").click()
 

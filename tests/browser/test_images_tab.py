@@ -233,12 +233,7 @@ def test_stop_keeps_what_there_is(visit):
 @pytest.mark.parametrize("look", ["__theme=dark", "mode=projector"])
 def test_looks_and_full_screen(start, look):
     lab = start(f"{MELTING}&{look}")
-    width = "s.element.querySelector('canvas').offsetWidth"
-    before, button = lab.stage("images", width), lab.page.locator("#images-gallery [data-do=fullscreen]")
-    button.click()
-    lab.until("images", f"document.fullscreenElement && {width} > {before}")
-    button.click()
-    lab.until("images", f"!document.fullscreenElement && {width} === {before}")
+    lab.full_screen("images", "gallery")
     assert look in lab.page.url and "task=forward" in lab.page.url
 
 

@@ -100,12 +100,7 @@ def test_tabs_keep_their_own_state_and_address(visit):
 def test_full_screen_and_back(visit):
     lab = visit("?t=100")
     lab.until("forward", "s.idle")
-    width = "s.element.querySelector('canvas').offsetWidth"
-    before, button = lab.stage("forward", width), lab.page.locator("#forward-stage [data-do=fullscreen]")
-    button.click()
-    lab.until("forward", f"document.fullscreenElement && {width} > {before} && s.idle")
-    button.click()
-    lab.until("forward", f"!document.fullscreenElement && {width} === {before} && s.idle")
+    lab.full_screen("forward", "stage")
 
 
 def test_the_link_can_be_copied(visit):

@@ -19,14 +19,6 @@ def look(visit):
     return begin
 
 
-def alt(lab, chart: str) -> str:
-    return lab.alt(f"views-{chart}")
-
-
-def after(lab, chart: str, act) -> tuple[str, str]:
-    return lab.after(f"views-{chart}", act)
-
-
 def pixels(lab) -> list[str]:
     return lab.page.evaluate(
         "Array.from(document.querySelectorAll('#views-fields .lab-grid canvas'), c => c.toDataURL())"
@@ -83,7 +75,7 @@ def test_figures_follow_their_controls(look):
         "likelihood": lambda: lab.choose("views-denoiser", "Exact"),
         "memory": lambda: (lab.more("views"), lab.number("views-seed", 5)),
     }.items():
-        before, now = after(lab, chart, act)
+        before, now = lab.after(f"views-{chart}", act)
         assert before != now
     curve = "lab.charts['views-coefficients'].gd.data[0].y.join()"
     for act in (
@@ -116,7 +108,7 @@ def test_a_click_on_a_particle_chooses_it(look):
     tweedie = lab.page.locator("#views-tweedie-chart")
     tweedie.scroll_into_view_if_needed()
     lab.page.wait_for_function("lab.charts['views-tweedie']?.gd.data?.length")
-    before = alt(lab, "tweedie")
+    before = lab.alt("views-tweedie")
     stage.scroll_into_view_if_needed()
     spot = lab.page.evaluate("""() => {
       const s = lab.stages.chosen, [x, y] = s.positions(s.clock.t).slice(14, 16), {xaxis, yaxis} = s.gd._fullLayout;
@@ -187,4 +179,4 @@ def test_every_panel_and_chart_has_a_text_alternative(look):
     for chart in FIGURES:
         lab.page.locator(f"#views-{chart}-chart").scroll_into_view_if_needed()
         lab.page.wait_for_function(f"document.querySelector('#views-{chart}-chart .lab-hidden').textContent")
-        assert any("一" <= letter <= "鿿" for letter in alt(lab, chart))
+        assert any("一" <= letter <= "鿿" for letter in lab.alt(f"views-{chart}"))

@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler, EDMEulerScheduler, FlowMatchEulerDiscreteSc
 from scipy import stats
 
 from ddpm_core import SCHEDULES, SPACINGS, Schedule, from_betas
-from ddpm_core.schedules import constant, unshrunk
+from ddpm_core.schedules import constant, even_in_lam, unshrunk
 
 VARIANCE_PRESERVING = [name for name in SCHEDULES if name not in ("karras", "flow")]
 HAS_BETA_RANGE = ["linear", "scaled_linear"]
@@ -313,3 +313,9 @@ def test_chains_that_are_made_otherwise(name):
     assert even.betas.max() - even.betas.min() < 1e-9
     if schedule.alpha_bar[-1] > 0.001**40:
         assert even.alpha_bar[-1].item() == pytest.approx(schedule.alpha_bar[-1].item(), rel=1e-9)
+
+
+def test_levels_even_in_lam_preserve_the_variance():
+    schedule = even_in_lam(6, -4.0, 3.5)
+    close(schedule.lam[1:], torch.linspace(3.5, -4.0, 6, dtype=torch.float64))
+    close(schedule.scale, torch.ones(7))

@@ -1,6 +1,7 @@
 """Solvers against the exact flow of one Gaussian, and against an independent implementation."""
 
 import math
+from functools import partial
 from itertools import pairwise
 
 import diffusers
@@ -20,6 +21,7 @@ from ddpm_core import (
     Schedule,
     fitted_order,
     permutation_band,
+    schedules,
     sliced_w2,
 )
 from ddpm_core.parallel_in_time import picard_sweeps
@@ -33,11 +35,7 @@ ROLL = MixtureDenoiser(DATASETS["swiss_roll"]())
 ONE_STEP = {name for name, traits in TRAITS.items() if traits.order and traits.per_step}
 
 
-def even_in_lam(T: int, lam_min: float = -5.0, lam_max: float = 2.5) -> Schedule:
-    """Variance preserving, T levels evenly spaced in lam, and data."""
-    lam = torch.linspace(lam_max, lam_min, T, dtype=f64)
-    alpha, sigma = (2 * lam).sigmoid().sqrt(), (-2 * lam).sigmoid().sqrt()
-    return Schedule(torch.cat([torch.ones(1, dtype=f64), alpha]), torch.cat([torch.zeros(1, dtype=f64), sigma]))
+even_in_lam = partial(schedules.even_in_lam, lam_min=-5.0, lam_max=2.5)
 
 
 def flow_map(x: torch.Tensor, schedule: Schedule, t: int) -> torch.Tensor:
