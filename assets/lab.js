@@ -31,6 +31,9 @@ window.lab = (() => {
   const moving = new Promise(done => { opened = done; });
   const element = (tag, settings) => document.head.appendChild(Object.assign(document.createElement(tag), settings));
   const plotly = () => loading ??= new Promise((done, fail) => {
+    // "./" says nothing, but for it plotly.js writes the address of that moment into its clip paths: with the next t in the
+    // address they are no longer part of this page, clip nothing and are fetched.
+    document.querySelector('base[href="./"]')?.removeAttribute("href");
     const src = `${root()}/lab/plotly-${config.plotly}.min.js`;
     element("link", {rel: "preload", as: "script", href: src});
     Promise.race([moving, new Promise(late => setTimeout(late, 2000))]).then(() => element("script", {

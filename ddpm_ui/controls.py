@@ -72,15 +72,15 @@ def shown(recipe: Recipe) -> list:
 
 # Answers are strings, made in a millisecond: no queue, no spinner, no endpoint of their own.
 QUIET: dict[str, Any] = dict(queue=False, show_progress="hidden", api_visibility="private")
+LAST = QUIET | {"trigger_mode": "always_last"}  # of many, the last one counts: none is lost while another is answered
 
 
 def on_input(controls: list[Component], update: Callable, outputs: list[Component]) -> None:
-    """Call `update` when a person moves a control; of many moves the last one counts."""
+    """Call `update` when a person moves a control."""
     gr.on(
         [getattr(c, event) for c in controls for event in ("input", "submit") if hasattr(c, event)],
         update,
         controls,
         outputs,
-        trigger_mode="always_last",
-        **QUIET,
+        **LAST,
     )

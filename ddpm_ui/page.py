@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -101,7 +101,12 @@ def head() -> str:
     meanings = {colour: meaning for meaning, colour in figures.COLOURS.items()}
     config = {"plotly": routes.PLOTLY_VERSION, "palette": figures.PALETTE, "colours": meanings, "strings": STRINGS}
     script = (ASSETS / "lab.js").read_text(encoding="utf-8")
-    return f"<script>window.lab_config = {json.dumps(config, ensure_ascii=False)};</script><script>{script}</script>"
+    # In the page itself: browsers ask for an icon anew whenever the address changes, and here it changes with t.
+    icon = quote((ASSETS / "icon.svg").read_text(encoding="utf-8"))
+    return (
+        f'<link rel="icon" href="data:image/svg+xml,{icon}">'
+        f"<script>window.lab_config = {json.dumps(config, ensure_ascii=False)};</script><script>{script}</script>"
+    )
 
 
 def launch_options() -> dict:

@@ -13,7 +13,7 @@ import gradio as gr
 from ddpm_core import device
 from ddpm_core.own_data import OwnDataError
 from ddpm_ui import own_picture
-from ddpm_ui.controls import QUIET, control, shown
+from ddpm_ui.controls import LAST, QUIET, control, shown
 from ddpm_ui.i18n import i18n
 from ddpm_ui.parts import Gallery, Note, note
 from ddpm_ui.recipe import Images, RecipeError
@@ -109,5 +109,5 @@ def build() -> Exhibit:
 
     run.click(partial(exhibit.replace, next_seed), ordered, exhibit.everything, **QUIET)
     outputs = [message, *ordered, *exhibit.outputs]
-    upload.upload(exhibit.guarded(take, outputs), [upload, *ordered], outputs, **QUIET)
+    upload.upload(exhibit.guarded(take, outputs), [upload, *ordered], outputs, **LAST)
     return exhibit

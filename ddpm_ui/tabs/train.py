@@ -17,7 +17,7 @@ import numpy as np
 from ddpm_core import CheckpointError, load_checkpoint
 from ddpm_core.own_data import OwnDataError, encode
 from ddpm_ui import figures, models
-from ddpm_ui.controls import QUIET, control, shown
+from ddpm_ui.controls import LAST, QUIET, control, shown
 from ddpm_ui.i18n import Message, i18n
 from ddpm_ui.parts import Chart, Note, Pad, Stage, note
 from ddpm_ui.recipe import RecipeError, Train, mixture_of
@@ -137,10 +137,10 @@ def build() -> Exhibit:
 
     outputs, everything = [message, stage, run, *ordered], [message, stage, *ordered]
     drawing = own(lambda value: points_from_strokes(json.loads(value or "[]")), ordered=True)
-    pad.submit(drawing, [pad, *ordered], everything, **QUIET)
-    word.submit(own(points_from_word), [word, *ordered], everything, **QUIET)
-    file.upload(own(points_from_file), [file, *ordered], everything, **QUIET)
+    pad.submit(drawing, [pad, *ordered], everything, **LAST)
+    word.submit(own(points_from_word), [word, *ordered], everything, **LAST)
+    file.upload(own(points_from_file), [file, *ordered], everything, **LAST)
     start.click(exhibit.guarded(begin, outputs), ordered, outputs, **QUIET)
     go_on.click(exhibit.guarded(resume, outputs), [run, *ordered], outputs, **QUIET)
-    upload.upload(exhibit.guarded(take, outputs), [upload, *ordered], outputs, **QUIET)
+    upload.upload(exhibit.guarded(take, outputs), [upload, *ordered], outputs, **LAST)
     return exhibit

@@ -29,7 +29,10 @@ class Lab:
         self.page, self.address = page, address
         self.requests: list[str] = []
         self.errors: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
+        # Asked of the browser itself: Playwright's own "request" event leaves out the icon of the page.
+        network = page.context.new_cdp_session(page)
+        network.send("Network.enable")
+        network.on("Network.requestWillBeSent", lambda event: self.requests.append(event["request"]["url"]))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._heard)
 

@@ -65,7 +65,7 @@ def test_pictures_form_from_noise_and_scrubbing_asks_nobody(start):
     lab.page.keyboard.press(" ")
     lab.until("images", "s.clock.playing")
     lab.until("images", "s.idle && s.clock.t === 0 && !s.clock.playing")
-    assert len(lab.requests) == asked
+    assert lab.requests[asked:] == []
 
 
 CONTROLS = {
@@ -133,7 +133,7 @@ def test_real_pictures_melt_in_the_browser(start):
         at(lab, t)
         expected = to_pixels(recipe.full_schedule.jump(to_unit(x0), t, eps)).flatten().tolist()
         assert np.abs(np.subtract(seen(lab, t=t), expected)).max() <= 1
-    assert len(lab.requests) == asked
+    assert lab.requests[asked:] == []
     lab.page.locator("[data-layer=x] canvas").click(position={"x": 5, "y": 5})
     lab.until("images", "s.idle && s.followed === 0")
     lab.changed("images", lambda: lab.choose("images-data", "Ankle boot"))
@@ -193,8 +193,18 @@ def as_file(pixels) -> bytes:
     return file.getvalue()
 
 
+SLOW_SERVER = """() => {
+  const {fetch} = window;
+  window.fetch = async (url, ...options) => {
+    if (`${url}`.includes("/run/predict")) await new Promise(done => setTimeout(done, 1000));
+    return fetch(url, ...options);
+  };
+}"""
+
+
 def test_an_own_picture_is_taken_or_named_and_is_a_link(start):
     lab = start(MELTING)
+    lab.page.evaluate(SLOW_SERVER)  # a file that arrives while the one before is looked at is not lost
     lab.page.locator("#images-own button").first.click()
     upload = lab.page.locator("#images-own input[type=file]")
     disc = np.where(np.hypot(*np.mgrid[-40:40, -40:40]) < 25, 20, 250)

@@ -37,7 +37,7 @@ def test_solvers_race_from_the_same_particles_on_one_clock_and_ask_nobody(start)
             lab.until(f"race-{place}", f"s.idle && s.clock.t === {left}")
             nfe = lab.page.locator(f"#race-{place}-stage [data-number=nfe]").inner_text()
             assert int(nfe) == {"4": 3, "0": 5 if place == 1 else 6}[left]  # Heun: two a step, one at the last
-    assert len(lab.requests) == asked
+    assert lab.requests[asked:] == []
     numbers = [float(lab.page.locator(f"#race-{p}-stage [data-number=series]").inner_text()) for p in range(3)]
     assert len(set(numbers)) > 1
     for text in ("excess NLL", "sliced W₂", "strong error"):

@@ -38,7 +38,7 @@ def test_one_slider_moves_eight_panels_and_asks_nobody(look):
         reach.append(max(map(abs, lab.stage("views", f"s.field('exact', 'score', {t})"))))
     assert all(a != b for a, b in zip(before, pixels(lab), strict=True))
     assert reach[1] < reach[0]  # the score of a noisier law is gentler
-    assert len(lab.requests) == asked
+    assert lab.requests[asked:] == []
     lab.page.wait_for_url("**t=17**")
     again = look(f"&{lab.page.url.partition('?')[2]}")
     assert pixels(again) == pixels(lab)
