@@ -5,11 +5,12 @@ import sys
 
 import torch
 
-from benchmarks import crowd, page, quality, sampling, solvers, training
+from benchmarks import crowd, images, page, quality, sampling, solvers, training
 from benchmarks.row import Row, markdown
 from ddpm_core import device
 
-PARTS = {part.__name__.partition(".")[2]: part.rows for part in (quality, sampling, solvers, training, crowd, page)}
+MODULES = (quality, sampling, solvers, images, training, crowd, page)
+PARTS = {module.__name__.partition(".")[2]: module.rows for module in MODULES}
 
 if __name__ == "__main__":
     rows: list[Row] = []

@@ -1,0 +1,86 @@
+"""Pictures: seconds for sixteen of them, against diffusers' pipeline; and ten people who all want theirs at once."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
+
+from benchmarks.row import Row, medians
+from ddpm_core import ParticleNoise, arrive, device, load_checkpoint
+from ddpm_core.images import SIZE
+from ddpm_core.schedules import SCHEDULES
+from ddpm_ui.trajectories import JSON, parts
+from tests.real import served
+
+N, NFE = 16, 25
+PEOPLE = 10
+
+
+def peer() -> DDIMPipeline:
+    """As many weights as ours, about, channels that double as in their networks, attention where ours has it."""
+    down = ("DownBlock2D", "DownBlock2D", "AttnDownBlock2D")
+    up = ("AttnUpBlock2D", "UpBlock2D", "UpBlock2D")
+    sizes = dict(block_out_channels=(16, 32, 56), layers_per_block=1, norm_num_groups=8)
+    net = UNet2DModel(28, in_channels=1, out_channels=1, down_block_types=down, up_block_types=up, **sizes)
+    pipeline = DDIMPipeline(net.eval(), DDIMScheduler()).to(device.pick())
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _weights(net: torch.nn.Module) -> str:
+    return f"{sum(p.numel() for p in net.parameters()) / 1e3:.0f}k weights"
+
+
+def _speed() -> Iterator[Row]:
+    where = device.pick()
+    denoiser, pipeline = load_checkpoint("fashion_mnist", where).given_label(torch.arange(N) % 10), peer()
+    schedule, noise = SCHEDULES["cosine"](1000).subsample(NFE), ParticleNoise(0, N, (1, 28, 28), where)
+    seconds = medians(
+        {
+            "ours": lambda: arrive("ddim", denoiser, schedule, noise).x.mean().item(),
+            "theirs": lambda: pipeline(batch_size=N, num_inference_steps=NFE, output_type="np"),
+        },
+        7,
+    )
+    what = f"{N} pictures, {NFE} evaluations, {device.describe(where)}"
+    ours, theirs = seconds["ours"], seconds["theirs"]
+    yield Row(f"{what}, {_weights(denoiser.net)}", f"{ours:.2f} s", "", "", "≤ 3 s", ours <= 3)
+    against, ratio = f"diffusers' DDIMPipeline, {_weights(pipeline.unet)}: {theirs:.2f} s", theirs / ours
+    yield Row(what, f"{ours:.2f} s", against, f"{ratio:.1f} x", "≥ 1.5 x", ratio >= 1.5)
+
+
+def _see(address: str, k: int) -> tuple[float, float, float]:
+    """Seconds until person k hears anything, sees noise, and has the pictures."""
+    start, seconds, heard = time.perf_counter(), [], b""
+    with urllib.request.urlopen(f"{address}/lab/images?n={N}&nfe={NFE}&seed={k}", timeout=600) as stream:
+        for size in (1, N * SIZE * SIZE, None):
+            heard += stream.read(size)
+            seconds.append(time.perf_counter() - start)
+    end = [payload for kind, payload in parts([heard]) if kind == JSON][-1]
+    assert json.loads(end)["done"]
+    return seconds[0], seconds[1], seconds[2]
+
+
+def rows() -> Iterator[Row]:
+    yield from _speed()
+    with TemporaryDirectory() as folder, served("app.py", log=Path(folder, "app.log")) as address:
+        cold = _see(address, 0)
+        yield Row(
+            "first picture of a walk, network not loaded yet", f"{cold[1]:.2f} s", "", "", "≤ 0.5 s", cold[1] <= 0.5
+        )
+        with ThreadPoolExecutor(PEOPLE) as people:
+            futures = [people.submit(_see, address, k) for k in range(1, PEOPLE + 1)]
+            failed = sum(future.exception() is not None for future in futures)
+        what = f"{PEOPLE} people at once, {N} pictures each"
+        yield Row(f"{what}: failed", str(failed), "", "", "0", failed == 0)
+        late = zip(*(future.result() for future in futures if not future.exception()), strict=True)
+        said = ", ".join(f"{max(seconds):.1f} s" for seconds in late)
+        yield Row(f"{what}: the last hears, sees noise, is done", said, "", "", "", None)
