@@ -172,7 +172,8 @@ def reverse_law(
         name = f"{variance}, KL {misfit[variance]:.3g} nats"
         figure.add_scatter(x=s.tolist(), y=density.tolist(), name=name, mode="lines", line=_line("learned", dash))
     alt = Message("alt_reverse_law", {"t": t, "humps": humps})
-    return _finished(figure, f"xₜ₋₁ | xₜ, t = {t}, humps: {humps}", "density", alt)
+    finished = _finished(figure, "xₜ₋₁ | xₜ", "density", alt)
+    return finished.update_layout(meta=finished.layout.meta | {"said": {"t": [str(t)], "humps": [str(humps)]}})
 
 
 def likelihoods(exact: Tensor, by_flow: Tensor) -> go.Figure:

@@ -1,6 +1,7 @@
 """What the tab of the three views shows: fields as a stream, the rest as figures, as the mathematics says."""
 
 import json
+import re
 import struct
 
 import numpy as np
@@ -77,8 +78,11 @@ def test_which_view_is_hard_depends_on_the_noise_level(stream):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_says_what_it_shows_in_both_languages(name):
-    meta = figure(name, MOONS).layout.meta
+    drawn = figure(name, MOONS)
+    meta = drawn.layout.meta
     (key, values), badges = meta["alt"], meta["badges"]
+    titles = [axis.title.text or "" for axis in (*drawn.select_xaxes(), *drawn.select_yaxes())]
+    assert not [title for title in titles if re.search("[a-z]{3}", title) and title not in STRINGS["zh-CN"]]
     for words in STRINGS.values():
         assert "{" not in words[key].format(**values)
         assert words[meta["title"]]
