@@ -10,10 +10,9 @@ torch.set_num_threads(1)  # two workers share the cores, and networks of this si
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items):
-    """One worker drives the browser, which would not be at its ease beside a second one; files stay together."""
+    """Files stay together, and those with a browser, which take longest, begin."""
     for item in items:
-        browser = item.path.parent.name == "browser"
-        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.path.name))
+        item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(scope="session")
