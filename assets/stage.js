@@ -267,7 +267,8 @@ function draw(now) {
   paint(t);
   placeRing();
   if (read) readNumbers(t);
-  if (!moving) gd.classList.toggle("lab-moving", moving = true);
+  if (!moving) gd.classList.add("lab-moving");
+  moving = true;
   movedAt = performance.now();
   restTimer ||= setTimeout(rest, REST);
 }
@@ -305,9 +306,10 @@ async function rest() {
 
 async function settle() {
   const at = painted;
+  moving = false;                             // else what plotly.js draws now would be taken for news, and painted again, for ever
   await Plotly.react(gd, traces(), gd.layout);
   if (at !== painted) return;                 // it moved again meanwhile
-  gd.classList.toggle("lab-moving", moving = false);
+  gd.classList.remove("lab-moving");
   rested = true;
 }
 

@@ -34,6 +34,15 @@ def test_scrubbing_and_playing_ask_the_server_nothing(visit):
     assert lab.requests[asked:] == []
 
 
+def test_nothing_runs_when_nothing_moves(visit):
+    lab = visit("?t=100")
+    lab.page.wait_for_function(SETTLED)
+    lab.until("forward", "s.idle")
+    painted = lab.stage("forward", "s.painted")
+    lab.page.wait_for_timeout(1500)  # several times as long as a picture that rests waits
+    assert lab.stage("forward", "s.painted") == painted and lab.stage("forward", "s.idle")
+
+
 def test_data_is_left_and_noise_is_right(visit):
     """At the left end the cloud is the data; at the right end its covariance is the identity, its colours are mixed."""
     lab = visit("?t=0")
@@ -139,7 +148,7 @@ def test_chain_beside_closed_form(visit):
 
 
 def test_without_the_shrinking_the_cloud_runs_away(visit):
-    lab = visit("?T=400&rescale=1&t=400")
+    lab = visit("?T=400&rescale=1&t=400&n=300")
     reach = {}
     for option in ("The same β in every step", "Without √(1−β)"):
         lab.choose("forward-beside", option)

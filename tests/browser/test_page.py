@@ -33,19 +33,11 @@ def test_controls_show_what_a_link_says(visit):
     assert lab.page.locator("#reverse-eta input[type=number]").input_value() == "0.5"
 
 
-BAD = {
-    "T=0": "T must be a whole number between 1 and 2000",
-    "T=nan": "T must be a whole number",
+BAD = {  # every field has its bad values in tests/ui/test_recipe.py
     "beta_min=0.05&beta_max=0.01": "beta_min must not exceed beta_max",
-    "n=1000000000": "n must be a whole number between 1 and 10000",
     "data=%3Cimg+src=x+onerror=alert(1)%3E": "data must be one of swiss_roll",
     "tab=reverse&sampler=magic": "sampler must be one of ddpm, ddim, euler",
-    "seed=-1": "seed must be a whole number between 0 and",
-    "rescale=maybe": "rescale must be 0 or 1",
-    "film=1,2,x": "film must be a whole number",
-    "t=99999999999999": None,
-    "tab=nowhere": None,
-    "layers=a,b": None,
+    "tab=nowhere&t=99999999999999&layers=a,b": None,
 }
 
 

@@ -69,13 +69,9 @@ def test_layers_of_the_first_are_layers_of_all(start):
         lab.until(f"race-{place}", "s.idle && s.gd.data.some(trace => trace.mode === 'lines')")
 
 
-@pytest.mark.parametrize(
-    "changes, field",
-    [("&solvers=ddim,nobody", "solvers"), ("&nfe=0", "nfe"), ("&sigma_min=2", "sigma_min"), ("&metric=x", "metric")],
-)
-def test_bad_links_name_the_field(visit, changes, field):
-    lab = visit(SMALL + changes, stage="race-0", ready="s.painted > 0")
-    lab.page.locator("#solvers-note").get_by_text(f"{field} must").wait_for()
+def test_a_bad_link_names_the_field(visit):
+    lab = visit(f"{SMALL}&solvers=ddim,nobody", stage="race-0", ready="s.painted > 0")
+    lab.page.locator("#solvers-note").get_by_text("solvers must").wait_for()
     lab.until(f"race-{MAX_RACERS - 1}", "s.painted > 0")
     assert len(racers(lab)) == len(Solvers.solvers) == MAX_RACERS
 

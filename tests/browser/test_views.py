@@ -127,13 +127,9 @@ def test_a_click_on_a_particle_chooses_it(look):
     )
 
 
-@pytest.mark.parametrize(
-    "changes, field",
-    [("&at=0", "at"), ("&particle=-1", "particle"), ("&churn=nan", "churn"), ("&beta_min=0.1", "beta_min")],
-)
-def test_a_bad_link_names_the_field_and_shows_the_default(look, changes, field):
-    lab = look(changes)
-    assert field in lab.page.locator("#views-note").inner_text()
+def test_a_bad_link_names_the_field_and_shows_the_default(look):
+    lab = look("&churn=nan")
+    assert "churn" in lab.page.locator("#views-note").inner_text()
 
 
 def test_a_figure_that_takes_long_says_so(look):
