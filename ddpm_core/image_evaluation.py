@@ -71,17 +71,20 @@ def measure_images(
     if n < 2:
         raise ValueError(f"need at least 2 samples, got {n}")
     bounds, rows = judge.bounds(n), []
-    print(f"{'sampler':<10} {'nfe':>4} {'weight':>6} {'accuracy':>8} {'worst class':>11}", end="")
-    print(f" {'FID':>9} {'/ floor':>8} {'KID':>9}")
+
+    def tell(name: str, row: dict) -> None:
+        said = f"{name:<22} {row['accuracy']:8.3f} {min(row['by_class']):11.3f} {row['fid']:9.3f}"
+        print(f"{said} {row['fid'] / bounds['floor']['fid']:8.2f} {row['kid']:9.4f}", flush=True)
+
+    print("sampler     nfe weight accuracy worst class       FID  / floor       KID")
     for name, bound in bounds.items():
-        print(f"{name:<42} {bound['fid']:9.3f} {bound['fid'] / bounds['floor']['fid']:8.2f} {bound['kid']:9.4f}")
+        tell(name, bound)
     for way in ways:
         runs = [judge.judge(draw(denoiser, n, way, seed)) for seed in seeds]
-        row = {key: mean(run[key] for run in runs) for key in ("accuracy", "fid", "kid")}
-        by_class = [mean(values) for values in zip(*(run["by_class"] for run in runs), strict=True)]
-        said = f"{way.sampler:<10} {way.nfe:4} {way.weight:6} {row['accuracy']:8.3f} {min(by_class):11.3f}"
-        print(f"{said} {row['fid']:9.3f} {row['fid'] / bounds['floor']['fid']:8.2f} {row['kid']:9.4f}", flush=True)
-        rows.append(way._asdict() | {"n": n, "seeds": len(seeds), "by_class": by_class} | row | bounds)
+        row: dict = {key: mean(run[key] for run in runs) for key in ("accuracy", "fid", "kid")}
+        row["by_class"] = [mean(values) for values in zip(*(run["by_class"] for run in runs), strict=True)]
+        tell(f"{way.sampler:<10} {way.nfe:4} {way.weight:6}", row)
+        rows.append(way._asdict() | {"n": n, "seeds": len(seeds)} | row | bounds)
     print(f"floor: {n} real images, ceiling: noise; means of {len(seeds)}")
     return rows
 
@@ -107,10 +110,10 @@ class Judge:
         features = self.features(x)
         return {"fid": frechet(features, self.reference), "kid": kernel_distance(features, self.reference)}
 
-    def bounds(self, n: int) -> dict[str, dict[str, float]]:
-        """What n other real images get, and n of pure noise."""
+    def bounds(self, n: int) -> dict[str, dict]:
+        """What is said of n other real images, and of n of pure noise, labelled in turn."""
         noise = ParticleNoise(0, n, (1, 28, 28)).start()
-        return {"floor": self.distances(self.others[:n].x0), "ceiling": self.distances(noise)}
+        return {"floor": self.judge(self.others[:n]), "ceiling": self.judge(Images.of(noise, torch.arange(n) % 10))}
 
     def judge(self, images: Images) -> dict:
         """Label accuracy, in all and by class, FID and KID."""
