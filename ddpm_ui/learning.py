@@ -51,6 +51,7 @@ SHARE = 0.04  # of the time goes into them, at most
 PARTICLES = 1000
 WALK = SCHEDULES["cosine"](24)
 MEASURED = 500  # particles that the distance looks at
+LEAST = 1e-6  # of a loss on a chart; the floor of few points near the data is 0 but for rounding, 1e-300
 LEVELS, POINTS = 24, 128  # noise levels at which the network is examined, and noisy points at each
 
 
@@ -173,6 +174,7 @@ def _numbers(step: TrainStep, steps: int, started: float, spent: float, series: 
     """What the charts show now, [x, y] for each of their traces, and the words below the picture."""
     steps_so_far, floor = series["step"], (exam.share @ exam.floor).item()
     lam, loss = exam.lam.tolist(), (exam.floor + above.double()).tolist()
+    floors = [value if value > LEAST else None for value in exam.floor.tolist()]
 
     def over_steps(name: str, field: str) -> list:
         return [steps_so_far, [max(getattr(measured, field), 0.0) for measured in series[name]]]
@@ -185,7 +187,7 @@ def _numbers(step: TrainStep, steps: int, started: float, spent: float, series: 
                 [[0, steps], [floor, floor]],
                 [steps_so_far, series["above"]],
             ],
-            "train-levels": [[lam, loss], [lam, exam.floor.tolist()], [lam, score.tolist()]],
+            "train-levels": [[lam, loss], [lam, floors], [lam, score.tolist()]],
             "train-distance": [over_steps(name, field) for name in ("nll", "sliced") for field in ("value", "floor")],
         },
         "metrics": [

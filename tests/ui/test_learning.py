@@ -56,6 +56,15 @@ def test_the_charts_get_what_they_draw(lesson):
         assert np.isfinite([y for _, values in series for y in values]).all()
 
 
+def test_what_nothing_is_lost_of_takes_no_room_in_a_chart():
+    """Ten points are told apart at low noise, so their floor is 0 but for rounding: hundreds of decades, each with a tick."""
+    recipe = Train(data="two_moons", points=10, steps=20, width=8, depth=2, batch=64)
+    (_, loss), (_, floor), (_, score) = taught(recipe, "4" * 16).header["charts"]["train-levels"]
+    seen = [value for value in loss + floor + score if value is not None]
+    assert None in floor and floor[0] is not None
+    assert max(seen) / min(seen) < 1e12
+
+
 def test_stopping_and_going_on_is_training_without_a_pause():
     """Bit for bit, wherever it was stopped."""
     stopped = learning(TINY, "1" * 16)
