@@ -57,7 +57,7 @@ def test_the_charts_get_what_they_draw(lesson):
 
 
 def test_what_nothing_is_lost_of_takes_no_room_in_a_chart():
-    """Ten points are told apart at low noise, so their floor is 0 but for rounding: hundreds of decades, each with a tick."""
+    """Ten points are told apart at low noise, so their floor there is 0 but for rounding: hundreds of decades."""
     recipe = Train(data="two_moons", points=10, steps=20, width=8, depth=2, batch=64)
     (_, loss), (_, floor), (_, score) = taught(recipe, "4" * 16).header["charts"]["train-levels"]
     seen = [value for value in loss + floor + score if value is not None]
