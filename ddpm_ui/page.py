@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from ddpm_ui import figures, routes
-from ddpm_ui.controls import QUIET
+from ddpm_ui.controls import LAST, QUIET
 from ddpm_ui.i18n import ASSETS, STRINGS, i18n
 from ddpm_ui.parts import Header, Link
 from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times
@@ -53,7 +53,7 @@ def build() -> gr.Blocks:
         # never shown when two events tell it to stay as it is.
         for exhibit in exhibits:
             link = Link(name=exhibit.tab)
-            link.submit(partial(go, exhibit), link, [tabs, *exhibit.everything], **QUIET)
+            link.submit(partial(go, exhibit), link, [tabs, *exhibit.everything], **LAST)
         gr.api(forward_api, api_name="forward")
         gr.api(reverse_api, api_name="reverse")
     return page

@@ -8,13 +8,6 @@ from tests.real import served
 torch.set_num_threads(1)  # two workers share the cores, and networks of this size gain nothing from a second one
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items):
-    """Files stay together, and those with a browser, which take longest, begin."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """Address of a freshly started app, without a trailing slash. Its log may hold no traceback when the tests end."""
