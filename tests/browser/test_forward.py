@@ -164,6 +164,14 @@ def test_without_the_shrinking_the_cloud_runs_away(visit):
     assert second > 1.5 * first
 
 
+def test_no_formula_of_the_ink_is_cut_off_on_a_phone(visit):
+    lab = visit("?data=ink_drop&T=100&rescale=1&t=10", viewport={"width": 390, "height": 844})
+    lab.page.locator("#drifts-fields").scroll_into_view_if_needed()
+    lab.until("drifts", "s.ready && s.shown >= 0")
+    cut = "parts => parts.map(part => part.scrollWidth > part.clientWidth)"
+    assert lab.page.eval_on_selector_all("#drifts-fields figcaption", cut) == 4 * [False]
+
+
 def test_ink_follows_the_time_of_the_particles(visit):
     lab = visit("?data=ink_drop&T=100&rescale=1&t=10")
     lab.pause()
