@@ -103,10 +103,18 @@ def given(args: argparse.Namespace, names, defaults: dict) -> dict:
     return defaults | {name: getattr(args, name) for name in names if hasattr(args, name)}
 
 
-def new_network(dataset: str, args: argparse.Namespace, generator: torch.Generator) -> torch.nn.Module:
-    """Of the sizes that were given, or the default ones; TypeError for a size that the network does not have."""
+def new_network(dataset: str, target: str, args: argparse.Namespace, generator: torch.Generator) -> torch.nn.Module:
+    """Of the sizes that were given, or the default ones, or the one in --start.
+
+    TypeError for a size that the network does not have, ValueError if --start cannot learn this.
+    """
     kind = UNet if dataset == IMAGES else MLP
     sizes = given(args, SIZES, {})
+    if args.start:
+        start = checkpoints.load_checkpoint(args.start)
+        if sizes or not isinstance(start.net, kind) or start.target != target:
+            raise ValueError(f"--start needs a {kind.__name__} that predicts {target}, and no sizes: it has its own")
+        return start.net.train().requires_grad_()
     if unknown := sizes.keys() - inspect.signature(kind).parameters.keys():
         raise TypeError(f"a {kind.__name__} has no {', '.join(sorted(unknown))}")
     if kind is MLP:
@@ -126,7 +134,7 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     out = Path(args.out or checkpoints.FOLDER / f"{dataset}.safetensors")
     unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
     generator = torch.Generator().manual_seed(args.seed)
-    net = new_network(dataset, args, generator).to(where)
+    net = new_network(dataset, config.target, args, generator).to(where)
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
     started, run = time.monotonic(), Run(unfinished, args.log, args.save_every, accelerator)
     steps = train(net, data, config, generator=generator, resume=resume, accelerator=accelerator)
@@ -144,6 +152,7 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
         raise SystemExit(130)
     seconds = time.monotonic() - started
     recipe = dataclasses.asdict(config) | {"seed": args.seed, "seconds": round(seconds, 1)}
+    recipe |= {"start": args.start} if args.start else {}
     denoiser = NetworkDenoiser(step.ema.eval(), config.target)
     metadata: dict[str, Any] = {"dataset": dataset, "target": config.target, "training": recipe}
     if isinstance(data, GaussianMixture):
@@ -247,6 +256,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--samples", type=int, default=10_000, help="how many samples the final measurement takes")
     p.add_argument("--out", help="default: checkpoints/<dataset>.safetensors")
     p.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
+    p.add_argument("--start", help="a checkpoint, by name or file, whose weights to begin with; default: random ones")
     p.add_argument("--save-every", type=float, default=300, help="seconds between two states to go on from")
     p.add_argument("--log", type=Path, help="a folder for losses, averaged weights and images, as often")
     p.add_argument("--data", type=Path, help="a folder with the four IDX files of the images; default: where they are")

@@ -119,6 +119,19 @@ def test_a_stopped_run_goes_on_where_it_was(cli, tmp_path, monkeypatch):
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
+@pytest.mark.usefixtures("measure_briefly")
+def test_a_training_can_start_from_a_checkpoint(cli, trained, tmp_path):
+    """With a rate of almost nothing its weights stay what they were; a foreign target and sizes are refused."""
+    out = tmp_path / "more.safetensors"
+    command = ("train", "two_moons", "--steps", 2, "--samples", 50, "--out", out, "--start", trained)
+    assert cli(*command, "--lr", 1e-12)[0] is None
+    a, b = (safetensors.torch.load_file(path) for path in (trained, out))
+    assert a.keys() == b.keys() and all(torch.allclose(a[key], b[key], atol=1e-9) for key in a)
+    assert load_checkpoint(out).metadata["training"]["start"] == str(trained)
+    for wrong in (("--target", "eps"), ("--width", 8)):
+        assert str(cli(*command, *wrong)[0]).startswith("error: --start needs a MLP that predicts")
+
+
 def test_resume_without_a_stopped_run_says_so(cli, tmp_path):
     status, _ = cli("train", "two_moons", *TINY, "--out", tmp_path / "none.safetensors", "--resume")
     assert "none.training" in str(status)
