@@ -121,7 +121,7 @@ def training_charts() -> dict[str, go.Figure]:
 
 # ---- three views ----------------------------------------------------------------------------------------------------
 
-NAMES = {"eps": "ε̂", "x0": "x̂₀", "score": "score", "v": "v̂"}
+NAMES = {"eps": "ε̂", "x0": "x̂₀", "score": "view_score", "v": "v̂"}
 
 
 def view_errors(lam: Sequence[float], curves: Mapping[str, Sequence[float]]) -> go.Figure:
@@ -143,7 +143,7 @@ def bound_terms(bounds: Mapping[str, Bound], entropy: float) -> go.Figure:
         values = [b.L_T, b.L.sum().item(), b.L_0, b.total]
         error = {"array": [0.0, b.L_error.square().sum().sqrt().item(), b.L_0_error, b.total_error]}
         names, colour = ["L_T", "Σ L_t", "L_0", "total"], {"color": colours[variance]}
-        figure.add_bar(x=names, y=values, error_y=error, name=variance, marker=colour, row=1, col=1)
+        figure.add_bar(x=names, y=values, error_y=error, name=f"choice_{variance}", marker=colour, row=1, col=1)
         t = list(range(2, len(b.L) + 2))
         figure.add_bar(x=t, y=b.L.tolist(), marker=colour, showlegend=False, row=1, col=2)
     figure.add_hline(y=entropy, line=_line("exact"), row=1, col=1)
@@ -151,7 +151,7 @@ def bound_terms(bounds: Mapping[str, Bound], entropy: float) -> go.Figure:
     totals = {variance: f"{b.total:.3f}" for variance, b in bounds.items()}
     said = {"beta": "–", "beta_tilde": "–", **totals, "entropy": f"{entropy:.3f}"}
     finished = _finished(figure, "", "nats", Message("alt_bound", said), barmode="group", bargap=0.1)
-    finished.update_xaxes(title="t", row=1, col=2)
+    finished.update_xaxes(tickvals=names, ticktext=names, row=1, col=1).update_xaxes(title="t", row=1, col=2)
     return finished.update_yaxes(LOG, title="", row=1, col=2)
 
 
@@ -170,7 +170,7 @@ def reverse_law(
     figure = go.Figure()
     figure.add_scatter(x=s.tolist(), y=exact.tolist(), name="exact", mode="lines", line=_line("exact", width=3))
     for (variance, density), dash in zip(gaussians.items(), ("solid", "dot"), strict=False):
-        name = f"{variance}, KL {misfit[variance]:.3g} nats"
+        name = f"choice_{variance} · KL {misfit[variance]:.3g} nats"
         figure.add_scatter(x=s.tolist(), y=density.tolist(), name=name, mode="lines", line=_line("learned", dash))
     alt = Message("alt_reverse_law", {"t": t, "humps": humps})
     finished = _finished(figure, "xₜ₋₁ | xₜ", "density", alt)

@@ -81,8 +81,11 @@ def test_every_figure_says_what_it_shows_in_both_languages(name):
     drawn = figure(name, MOONS)
     meta = drawn.layout.meta
     (key, values), badges = meta["alt"], meta["badges"]
-    titles = [axis.title.text or "" for axis in (*drawn.select_xaxes(), *drawn.select_yaxes())]
-    assert not [title for title in titles if re.search("[a-z]{3}", title) and title not in STRINGS["zh-CN"]]
+    axes, traces = [*drawn.select_xaxes(), *drawn.select_yaxes()], drawn.select_traces()
+    shown = [axis.title.text or "" for axis in axes] + [text for axis in axes for text in axis.ticktext or ()]
+    shown += [part.removesuffix(" nats") for trace in traces for part in (trace.name or "").split(" · ")]
+    shown += [x for trace in drawn.select_traces("bar") for x in trace.x if isinstance(x, str)]
+    assert not [text for text in shown if re.search("[a-z]{3}", text) and text not in STRINGS["zh-CN"]]
     for words in STRINGS.values():
         assert "{" not in words[key].format(**values)
         assert words[meta["title"]]
