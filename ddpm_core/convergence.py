@@ -48,15 +48,12 @@ def fitted_order(nfe: Sequence[float], error: Sequence[float]) -> float:
     return -float(np.polyfit(np.log(nfe), np.log(error), 1)[0])
 
 
-def local_errors(
-    name: str, mixture: GaussianMixture, schedule: Schedule, noise: ParticleNoise, *, median: bool = False
-) -> Tensor:
+def local_errors(name: str, mixture: GaussianMixture, schedule: Schedule, noise: ParticleNoise) -> Tensor:
     """What each step of a solver does wrong with the exact denoiser, [T] for t = T .. 1 -> t - 1.
 
-    The root mean square over particles, or their median, of the distance between where the solver goes from its own x_t
-    and where the exact flow goes from there; in variance-preserving coordinates and standard deviations of the data.
-    It is the local error of Hairer, Norsett & Wanner (1993, II.3). ValueError for a sampler with fresh noise, which
-    follows no flow.
+    The root mean square over particles of the distance between where the solver goes from its own x_t and where the
+    exact flow goes from there; in variance-preserving coordinates and standard deviations of the data. It is the local
+    error of Hairer, Norsett & Wanner (1993, II.3). ValueError for a sampler with fresh noise, which follows no flow.
     """
     if TRAITS[name].stochastic:
         raise ValueError(f"{name} adds fresh noise: its steps have no local error")
@@ -65,5 +62,5 @@ def local_errors(
     for before, after in pairwise(SAMPLERS[name](MixtureDenoiser(mixture), schedule, x_T, noise=noise)):
         exact = exact_flow_between(mixture, before.x, level[before.t], level[after.t], steps=8)
         distance = (after.x - exact).norm(dim=-1) / schedule.scale[after.t]
-        errors.append(distance.median() if median else distance.square().mean().sqrt())
+        errors.append(distance.square().mean().sqrt())
     return torch.stack(errors)

@@ -57,6 +57,10 @@ class TwoSample:
             return torch.full((1 + repeats,), math.nan)
         return self.values(points, torch.cat([torch.arange(len(points))[None], order]) < len(a), **options)
 
+    def value(self, a: Tensor, b: Tensor, **options) -> float:
+        """The value alone: of __call__ all but the floor, which is most of the work."""
+        return self.shuffled(a, b, 0, torch.Generator(), **options).item()
+
     def __call__(self, a: Tensor, b: Tensor, **options) -> Measured:
         values = self.shuffled(a, b, self.shuffles, torch.Generator().manual_seed(0), **options)
         return Measured(values[0].item(), values[1:].abs().median().item(), len(a))
@@ -72,6 +76,10 @@ class OneSample:
     def __init__(self, rows: Callable[..., tuple[Tensor, float]], summary: Callable[[Tensor], Tensor], norm: bool):
         self.rows, self.summary, self.norm = rows, summary, norm
         self.__name__, self.__doc__, self.__module__ = rows.__name__, rows.__doc__, rows.__module__
+
+    def value(self, samples: Tensor, reference: Any) -> float:
+        """The value alone."""
+        return self(samples, reference).value
 
     def __call__(self, samples: Tensor, reference: Any) -> Measured:
         rows, floor = self.rows(samples, reference)

@@ -83,8 +83,9 @@ def strong(recipe: Solvers) -> go.Figure:
                 exact = exact_places(recipe.data, recipe.seed, FEW, levels(grid)[-1], levels(grid)[1])
                 curves[name, meaning][nfe] = path_errors(name, denoiser, grid, noise, exact).median().item()
     orders = {name: TRAITS[name].order for name in recipe.solvers}
-    finest = affordable("ddim", recipe.full_schedule, NFES[-1], recipe.spacing)
-    last = local_errors("ddim", mixture, finest, noise, median=True)[-1].item()
+    level = levels(affordable("ddim", recipe.full_schedule, NFES[-1], recipe.spacing))
+    near, end = (exact_places(recipe.data, recipe.seed, FEW, level[-1], level[t]) for t in (1, 0))
+    last = (MixtureDenoiser(mixture)(near, *level[1]).x0 - end).norm(dim=-1).median().item()
     return figures.strong_errors(curves, orders, last, recipe.solvers)
 
 
@@ -92,7 +93,7 @@ def _distance(metric: str, data: str, cloud: Tensor, generator: torch.Generator)
     """`metric` of a cloud [n, 2] against what it looks at: the mixture, or as many fresh points."""
     kind, mixture = METRICS[metric], mixture_of(data)
     truth: Any = mixture if kind.against == "mixture" else mixture.sample(len(cloud), generator=generator)
-    return kind.measure(cloud, truth).value
+    return kind.measure.value(cloud, truth)
 
 
 def distances(metric: str, data: str, clouds: Tensor) -> list[float]:

@@ -261,7 +261,7 @@ def race(recipe: Racer) -> Generator[bytes, None, None]:
     distances = []
     for t, x in zip(range(schedule.T, -1, -1), visited, strict=True):
         true = schedule.jump(x0, t, eps) / schedule.scale[t]
-        distances.append(sliced_w2(x[:LIVE], true, projections=24).value)
+        distances.append(sliced_w2.value(x[:LIVE], true, projections=24))
         yield b""  # a place where Stop can take effect
     yield json_chunk({"series": {"name": "distance_now", "value": distances}})
     measures = [

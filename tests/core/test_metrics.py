@@ -427,6 +427,13 @@ def test_metrics_see_what_they_say(name, defect, seen):
         assert abs(measured.value) > 3 * measured.floor if seen else abs(measured.value) < 2 * measured.floor
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_the_value_alone_is_the_value_beside_its_floor(name):
+    metric, (law, samples, data, meant) = METRICS[name], clouds("shift", 200)
+    reference = {"data": data, "mixture": law, "flow": meant}[metric.against]
+    assert metric.measure.value(samples, reference) == metric.measure(samples, reference).value
+
+
 def test_the_table_is_complete():
     assert {defect for m in METRICS.values() for defect in m.sees} == set(DEFECTS)
     for name, m in METRICS.items():
