@@ -115,12 +115,13 @@ class NetworkDenoiser:
                 lam = torch.full((), half_log_snr(alpha, sigma), device=x.device, dtype=x.dtype)
                 out = self.net(x / scale, lam, *(() if self.label is None else (self.label,)))
             else:
-                out = self.net.at(x / scale, level)
+                out = self.net.at(x if scale == 1 else x / scale, level)
         return self._prediction(x, alpha, sigma, out, scale)
 
     def _prediction(self, x: Tensor, alpha: float, sigma: float, out: Tensor, scale: float) -> Prediction:
         """v scales with the point; eps and x0 do not."""
-        return Prediction.of(x, alpha, sigma, **{self.target: out * scale if self.target == "v" else out})
+        scaled = self.target == "v" and scale != 1
+        return Prediction.of(x, alpha, sigma, **{self.target: out * scale if scaled else out})
 
 
 class Guided:

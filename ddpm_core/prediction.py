@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 Level = float | Tensor  # one noise level for all rows, or one for each: broadcastable to x
@@ -52,7 +53,9 @@ class Prediction:
         if self.given == "x0":
             return self.value
         if self.given == "v":
-            return a / (a * a + s * s) * self.x - s / (a * a + s * s) * self.value  # numbers first: three passes over x
+            of_x, of_v = a / (a * a + s * s), s / (a * a + s * s)  # numbers first: two passes over x
+            x0 = of_x * self.x
+            return torch.sub(x0, self.value, alpha=of_v) if isinstance(of_v, float) else x0 - of_v * self.value
         return (self.x - s * self.eps) / _nonzero(a, "alpha", f"x0 from {self.given}")
 
     @cached_property

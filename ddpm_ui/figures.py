@@ -138,11 +138,12 @@ def view_errors(lam: Sequence[float], curves: Mapping[str, Sequence[float]]) -> 
 def bound_terms(bounds: Mapping[str, Bound], entropy: float) -> go.Figure:
     """Left, L_T, the sum of the terms between, L_0, the total and what it bounds; right, the terms between, over t."""
     figure = make_subplots(1, 2, horizontal_spacing=0.16)
+    names = ["L_T", "Σ L_t", "L_0", "total"]
     colours = {"beta": COLOURS["learned"], "beta_tilde": COLOURS["data"]}
     for variance, b in bounds.items():
         values = [b.L_T, b.L.sum().item(), b.L_0, b.total]
         error = {"array": [0.0, b.L_error.square().sum().sqrt().item(), b.L_0_error, b.total_error]}
-        names, colour = ["L_T", "Σ L_t", "L_0", "total"], {"color": colours[variance]}
+        colour = {"color": colours[variance]}
         figure.add_bar(x=names, y=values, error_y=error, name=f"choice_{variance}", marker=colour, row=1, col=1)
         t = list(range(2, len(b.L) + 2))
         figure.add_bar(x=t, y=b.L.tolist(), marker=colour, showlegend=False, row=1, col=2)
