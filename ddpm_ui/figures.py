@@ -29,8 +29,8 @@ PALETTE = ["#" + "".join(f"{int(v):02x}" for v in colour[4:-1].split(",")) for c
 
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
-# A tick for every decade, of which there must not be hundreds: the page would stand still while they are drawn.
-LOG = {"type": "log", "exponentformat": "power", "dtick": 1, "autorangeoptions": {"clipmin": 1e-12}}
+# Not down to a zero that is drawn as 1e-300: the axis would have hundreds of decades.
+LOG = {"type": "log", "exponentformat": "power", "autorangeoptions": {"clipmin": 1e-12}}
 
 
 def _line(meaning: str, dash: str = "solid", width: float = 2) -> dict:
