@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 Level = float | Tensor  # one noise level for all rows, or one for each: broadcastable to x
@@ -55,7 +54,7 @@ class Prediction:
         if self.given == "v":
             of_x, of_v = a / (a * a + s * s), s / (a * a + s * s)  # numbers first: two passes over x
             x0 = of_x * self.x
-            return torch.sub(x0, self.value, alpha=of_v) if isinstance(of_v, float) else x0 - of_v * self.value
+            return x0.sub_(self.value, alpha=of_v) if isinstance(of_v, float) else x0 - of_v * self.value
         return (self.x - s * self.eps) / _nonzero(a, "alpha", f"x0 from {self.given}")
 
     @cached_property

@@ -41,7 +41,7 @@ def ddpm(
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         x = prediction.x
-        mean = torch.add(of_x[t - 1] * x, prediction.x0, alpha=of_x0[t - 1])
+        mean = (of_x[t - 1] * x).add_(prediction.x0, alpha=of_x0[t - 1])
         if t == 1:
             return mean
         z = noise(t).to(x)

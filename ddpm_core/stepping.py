@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from .denoisers import Denoiser, NoiseLevel, along, evaluations
@@ -81,7 +80,7 @@ class Stride(NamedTuple):
 
     def towards(self, x0: Tensor, x: Tensor) -> Tensor:
         """Where x arrives if x0 is right all the way, both [n, ...]: DDIM. A new tensor."""
-        return torch.add(self.kept * x, x0, alpha=self.gain)
+        return (self.kept * x).add_(x0, alpha=self.gain)
 
     def along(self, eps: Tensor, x: Tensor) -> Tensor:
         """Where x arrives if eps is right all the way: a straight line in EDM coordinates, d(x / alpha) = eps d(rho).
@@ -89,7 +88,7 @@ class Stride(NamedTuple):
         With the eps that belongs to x0 it is the same point; with any other, only where the stride is bounded.
         """
         stretch = self.there[0] / self.here[0]
-        return torch.add(stretch * x, eps, alpha=self.there[1] - stretch * self.here[1])
+        return (stretch * x).add_(eps, alpha=self.there[1] - stretch * self.here[1])
 
 
 def levels(schedule: Schedule) -> list[NoiseLevel]:
