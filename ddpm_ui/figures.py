@@ -16,6 +16,7 @@ from torch import Tensor
 from ddpm_core import Schedule, fitted_order
 from ddpm_core.bound import Bound
 from ddpm_core.metrics import Measured, Metric
+from ddpm_core.reverse_step import Estimate
 from ddpm_ui.i18n import Message
 from ddpm_ui.trajectories import VIEW, Trajectory
 
@@ -165,13 +166,14 @@ def posterior_weights(of_x0: Tensor, of_x: Tensor) -> go.Figure:
 
 
 def reverse_law(
-    s: Tensor, exact: Tensor, gaussians: Mapping[str, Tensor], t: int, humps: int, misfit: Mapping
+    s: Tensor, exact: Tensor, gaussians: Mapping[str, Tensor], t: int, humps: int, misfit: Mapping[str, Estimate]
 ) -> go.Figure:
     """p(x_{t-1} | x_t) along its widest direction, and the Gaussians that DDPM puts in its place."""
     figure = go.Figure()
     figure.add_scatter(x=s.tolist(), y=exact.tolist(), name="exact", mode="lines", line=_line("exact", width=3))
     for (variance, density), dash in zip(gaussians.items(), ("solid", "dot"), strict=False):
-        name = f"choice_{variance} · KL {misfit[variance]:.3g} nats"
+        kl = misfit[variance]
+        name = f"choice_{variance} · KL {kl.value:.2g} ± {kl.error:.1g} nats"
         figure.add_scatter(x=s.tolist(), y=density.tolist(), name=name, mode="lines", line=_line("learned", dash))
     alt = Message("alt_reverse_law", {"t": t, "humps": humps})
     finished = _finished(figure, "xₜ₋₁ | xₜ", "density", alt)

@@ -176,7 +176,7 @@ def step(recipe: Views) -> go.Figure:
         if width > 0:
             gaussians[variance] = torch.distributions.Normal(mean[0] @ axis, width**0.5).log_prob(s[:, 0]).exp()
             generator = torch.Generator().manual_seed(0)
-            misfit[variance] = gaussian_misfit(law, mean[0], width, n=4000, generator=generator).value
+            misfit[variance] = gaussian_misfit(law, mean[0], width, n=4000, generator=generator)
     return figures.reverse_law(s[:, 0], marginal.log_prob(s).exp(), gaussians, t, humps(law), misfit)
 
 
