@@ -1,6 +1,6 @@
 """Every solver on every data set: what the Solvers tab shows as computed beforehand.
 
-    python -m benchmarks.solver_table          writes assets/solver_table.json; ten minutes on one core
+    python -m benchmarks.solver_table          writes assets/solver_table.json; half an hour on one core
     python -m benchmarks.solver_table heart    these data sets only, the others stay as they are
 
 A row is the sliced W2 of samples to as much true data, mean over SEEDS independent clouds, at each number of
@@ -22,7 +22,7 @@ from ddpm_ui.solvers import distances, perfect_band
 
 FILE = ASSETS / "solver_table.json"
 NFES = (5, 8, 12, 20, 32, 50, 80, 128)
-SEEDS, N = 3, 1000  # clouds, and particles of each
+SEEDS, N = 3, 2000  # clouds, and particles of each
 PERFECT = 100
 METRIC = "sliced_w2"
 RECIPE = Solvers()

@@ -44,9 +44,9 @@ def _finished(figure: go.Figure, x: str, y: str, alt: Message, **layout) -> go.F
     return figure.update_layout(legend=LEGEND, margin=margin, meta={"alt": alt}, **layout)
 
 
-def captioned(figure: go.Figure, name: str, badges: Sequence[str]) -> go.Figure:
-    """With what its caption says in its meta: `title`, a key of the words on the page, and `badges`."""
-    return figure.update_layout(meta=figure.layout.meta | {"title": f"chart_{name}", "badges": badges})
+def captioned(figure: go.Figure, name: str, badges: Sequence[str], **more) -> go.Figure:
+    """With what its caption says in its meta: `title`, a key of the words on the page, `badges`, and more: `said`."""
+    return figure.update_layout(meta=figure.layout.meta | {"title": f"chart_{name}", "badges": badges} | more)
 
 
 def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None = None) -> go.Figure:

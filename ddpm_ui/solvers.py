@@ -209,6 +209,8 @@ FIGURES: dict[str, tuple[Callable[[Solvers], go.Figure], tuple[str, ...]]] = {
 def figure(name: str, recipe: Solvers) -> go.Figure:
     """One of FIGURES, with its caption."""
     draw, badges = FIGURES[name]
+    n = {"strong": FEW, "law": CLOUDED, "steps": FEW}.get(name) or table()["n"]
     if recipe.denoiser == "exact" and name in ("strong", "law"):
         badges = ("exact",)
-    return figures.captioned(draw(recipe), name, badges)
+    made = draw(recipe)
+    return figures.captioned(made, name, badges, said=made.layout.meta.get("said", {}) | {"points": [str(n)]})

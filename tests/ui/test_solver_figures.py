@@ -12,7 +12,7 @@ from ddpm_core.own_data import encode
 from ddpm_core.samplers import TRAITS
 from ddpm_ui.i18n import STRINGS
 from ddpm_ui.recipe import MAX_RACERS, RACERS, Racer, Solvers
-from ddpm_ui.solvers import FIGURES, figure, perfect_band, sweeps, table
+from ddpm_ui.solvers import CLOUDED, FIGURES, figure, perfect_band, sweeps, table
 from ddpm_ui.trajectories import RANGE, Trajectory, race
 
 MOONS = Solvers(data="two_moons", solvers=("ddim", "dpmpp_2m", "unipc_2", "ddpm"))
@@ -173,3 +173,5 @@ def test_every_figure_says_in_words_what_it_shows():
         meta = figure(name, MOONS).layout.meta
         assert meta["title"] in STRINGS["en"] and "{" not in str(meta["alt"])
         assert set(meta["badges"]) <= {"learned", "exact"} != set()
+    drawn = {name: figure(name, MOONS).layout.meta["said"]["points"] for name in ("law", "whole")}
+    assert drawn == {"law": [str(CLOUDED)], "whole": [str(table()["n"])]}
