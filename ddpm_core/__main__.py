@@ -60,7 +60,7 @@ def last_step(
     return deque(tqdm(steps, total=schedule.T + 1, disable=not bar, leave=False), maxlen=1)[0]
 
 
-REPEATS = 3  # a single distance moves by half a floor from one set of samples to the next
+REPEATS = 9  # a single distance moves by half a floor from one set of samples to the next
 
 
 def measure(denoiser: Denoiser, mixture: GaussianMixture, n: int, seed: int = 0) -> list[dict]:
@@ -152,7 +152,8 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
         raise SystemExit(130)
     seconds = time.monotonic() - started
     recipe = dataclasses.asdict(config) | {"seed": args.seed, "seconds": round(seconds, 1)}
-    recipe |= {"start": args.start} if args.start else {}
+    if args.start:
+        recipe["start"] = checkpoints.load_checkpoint(args.start).metadata.get("training")
     denoiser = NetworkDenoiser(step.ema.eval(), config.target)
     metadata: dict[str, Any] = {"dataset": dataset, "target": config.target, "training": recipe}
     if isinstance(data, GaussianMixture):
