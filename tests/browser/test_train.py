@@ -1,7 +1,6 @@
 """The Train tab: a network learns while somebody watches."""
 
 import io
-import time
 
 import pytest
 from PIL import Image, ImageDraw
@@ -108,13 +107,11 @@ def test_whoever_waits_sees_a_place_in_the_line(teach, visit):
     late.until("train", "s.header?.done")
 
 
-def test_stop_is_heard_at_once_and_nothing_is_lost(teach):
-    lab = teach("steps=100000")
+def test_stop_is_heard_and_nothing_is_lost(teach):
+    lab = teach("steps=100000")  # minutes; how soon Stop is heard is benchmarked
     lab.until("train", "s.shots > 3")
-    started = time.monotonic()
     lab.page.locator("#train-stage [data-do=stop]").click()
     lab.page.locator("#train-stage .lab-status").wait_for(state="hidden")
-    assert time.monotonic() - started < 2  # a person's click in a busy browser; the bar of 0.3 s is benchmarked
     before = int(lab.page.locator("#train-stage [data-number=shot]").inner_text())
     lab.stage("train", "(s.before = s.header, 0)")
     lab.page.locator("#train-go-on").click()
