@@ -103,15 +103,16 @@ def given(args: argparse.Namespace, names, defaults: dict) -> dict:
     return defaults | {name: getattr(args, name) for name in names if hasattr(args, name)}
 
 
-def new_network(dataset: str, target: str, args: argparse.Namespace, generator: torch.Generator) -> torch.nn.Module:
-    """Of the sizes that were given, or the default ones, or the one in --start.
+def new_network(
+    dataset: str, target: str, start: NetworkDenoiser | None, args: argparse.Namespace, generator: torch.Generator
+) -> torch.nn.Module:
+    """Of the sizes that were given, or the default ones, or the one of `start`.
 
-    TypeError for a size that the network does not have, ValueError if --start cannot learn this.
+    TypeError for a size that the network does not have, ValueError if `start` cannot learn this.
     """
     kind = UNet if dataset == IMAGES else MLP
     sizes = given(args, SIZES, {})
-    if args.start:
-        start = checkpoints.load_checkpoint(args.start)
+    if start:
         if sizes or not isinstance(start.net, kind) or start.target != target:
             raise ValueError(f"--start needs a {kind.__name__} that predicts {target}, and no sizes: it has its own")
         return start.net.train().requires_grad_()
@@ -134,7 +135,8 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     out = Path(args.out or checkpoints.FOLDER / f"{dataset}.safetensors")
     unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
     generator = torch.Generator().manual_seed(args.seed)
-    net = new_network(dataset, config.target, args, generator).to(where)
+    start = checkpoints.load_checkpoint(args.start) if args.start else None
+    net = new_network(dataset, config.target, start, args, generator).to(where)
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
     started, run = time.monotonic(), Run(unfinished, args.log, args.save_every, accelerator)
     steps = train(net, data, config, generator=generator, resume=resume, accelerator=accelerator)
@@ -152,8 +154,7 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
         raise SystemExit(130)
     seconds = time.monotonic() - started
     recipe = dataclasses.asdict(config) | {"seed": args.seed, "seconds": round(seconds, 1)}
-    if args.start:
-        recipe["start"] = checkpoints.load_checkpoint(args.start).metadata.get("training")
+    recipe |= {"start": start.metadata.get("training")} if start else {}
     denoiser = NetworkDenoiser(step.ema.eval(), config.target)
     metadata: dict[str, Any] = {"dataset": dataset, "target": config.target, "training": recipe}
     if isinstance(data, GaussianMixture):
