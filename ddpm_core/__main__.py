@@ -106,23 +106,24 @@ def given(args: argparse.Namespace, names, defaults: dict) -> dict:
 def new_network(
     dataset: str, target: str, start: NetworkDenoiser | None, args: argparse.Namespace, generator: torch.Generator
 ) -> torch.nn.Module:
-    """Of the sizes that were given, or the default ones, or the one of `start`.
+    """Of the sizes that were given, or the default ones, or the one of `start`; a U-Net may have become deeper since.
 
     TypeError for a size that the network does not have, ValueError if `start` cannot learn this.
     """
     kind = UNet if dataset == IMAGES else MLP
     sizes = given(args, SIZES, {})
-    if start:
-        if sizes or not isinstance(start.net, kind) or start.target != target:
-            raise ValueError(f"--start needs a {kind.__name__} that predicts {target}, and no sizes: it has its own")
-        return start.net.train().requires_grad_()
-    if unknown := sizes.keys() - inspect.signature(kind).parameters.keys():
-        raise TypeError(f"a {kind.__name__} has no {', '.join(sorted(unknown))}")
-    if kind is MLP:
-        return MLP(**sizes).reset(generator)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(args.seed)
-        return UNet(**sizes)
+        if start:
+            if not isinstance(start.net, kind) or start.target != target:
+                raise ValueError(f"--start needs a {kind.__name__} that predicts {target}")
+            if sizes.keys() - ({"depth"} if kind is UNet else set()):
+                raise ValueError("--start has sizes of its own; all that can grow is the depth of a U-Net")
+            net = start.net.deepened(**sizes) if sizes else start.net
+            return net.train().requires_grad_()
+        if unknown := sizes.keys() - inspect.signature(kind).parameters.keys():
+            raise TypeError(f"a {kind.__name__} has no {', '.join(sorted(unknown))}")
+        return MLP(**sizes).reset(generator) if kind is MLP else UNet(**sizes)
 
 
 def train_one(dataset: str, args: argparse.Namespace) -> None:
@@ -258,7 +259,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--samples", type=int, default=10_000, help="how many samples the final measurement takes")
     p.add_argument("--out", help="default: checkpoints/<dataset>.safetensors")
     p.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
-    p.add_argument("--start", help="a checkpoint, by name or file, whose weights to begin with; default: random ones")
+    p.add_argument("--start", help="a checkpoint, by name or file, whose weights to begin with; for images --depth may add blocks to it")
     p.add_argument("--save-every", type=float, default=300, help="seconds between two states to go on from")
     p.add_argument("--log", type=Path, help="a folder for losses, averaged weights and images, as often")
     p.add_argument("--data", type=Path, help="a folder with the four IDX files of the images; default: where they are")

@@ -152,6 +152,17 @@ class UNet(nn.Module):
         self.out = _silent(nn.Conv2d(fine, 1, 3, padding=1))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def deepened(self, depth: int) -> UNet:
+        """The same function with `depth` blocks a stage: those that are added begin as the identity (Chen et al. 2016).
+
+        ValueError for less than it has.
+        """
+        if depth < self.hyperparameters["depth"]:
+            raise ValueError(f"depth must be at least {self.hyperparameters['depth']}, got {depth}")
+        deeper = UNet(**self.hyperparameters | {"depth": depth}).to(self.out.weight)
+        deeper.load_state_dict(self.state_dict(), strict=False)
+        return deeper
+
     def forward(self, x: Tensor, lam: Tensor, label: Tensor | int | None = None) -> Tensor:
         of_class = self.label.weight[self.classes if label is None else label]
         level = F.silu(self.lam(lam) + of_class).expand(*x.shape[:-3], -1)  # [..., features]

@@ -129,8 +129,9 @@ def test_a_training_can_start_from_a_checkpoint(cli, trained, tmp_path):
     assert a.keys() == b.keys() and all(torch.allclose(a[key], b[key], atol=1e-9) for key in a)
     before, after = (load_checkpoint(path).metadata["training"] for path in (trained, out))
     assert after["start"] == before and after["steps"] == 2
-    for wrong in (("--target", "eps"), ("--width", 8)):
-        assert str(cli(*command, *wrong)[0]).startswith("error: --start needs a MLP that predicts")
+    assert str(cli(*command, "--target", "eps")[0]) == "error: --start needs a MLP that predicts eps"
+    for size in ("--width", "--depth"):
+        assert str(cli(*command, size, 8)[0]).startswith("error: --start has sizes of its own")
 
 
 def test_resume_without_a_stopped_run_says_so(cli, tmp_path):
@@ -187,6 +188,15 @@ def test_a_training_on_images_leaves_a_checkpoint_and_a_log(portrait):
     assert load_checkpoint(log / "average.safetensors").metadata["training"]["done"] == 3
     with Image.open(log / "000003.png") as picture:
         assert picture.size == (280, 112)
+
+
+def test_a_network_of_images_can_grow_and_learn_on(cli, portrait, folder, tmp_path):
+    out = tmp_path / "deeper.safetensors"
+    command = ("train", "fashion_mnist", *BRIEF, "--data", folder, "--out", out, "--start", portrait, "--depth", 2)
+    assert cli(*command, "--lr", 1e-12)[0] is None
+    a, b = (safetensors.torch.load_file(path) for path in (portrait, out))
+    assert a.keys() < b.keys() and all(torch.allclose(a[key], b[key], atol=1e-9) for key in a)
+    assert load_checkpoint(out).net.hyperparameters == load_checkpoint(portrait).net.hyperparameters | {"depth": 2}
 
 
 def test_images_are_sampled_to_a_picture(cli, portrait, tmp_path):

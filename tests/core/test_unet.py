@@ -74,6 +74,14 @@ def test_a_new_one_predicts_nothing_whatever_it_is_asked():
     assert (UNet(**SMALL)(torch.randn(2, 1, 28, 28), torch.tensor(0.0), 3) == 0).all()
 
 
+def test_a_deeper_one_says_the_same_until_it_has_learnt_more(net):
+    deeper, x, lam = net.deepened(3), normal(4, 1, 28, 28), torch.tensor(0.5, dtype=torch.float64)
+    assert torch.equal(deeper(x, lam, torch.arange(4)), net(x, lam, torch.arange(4)))
+    assert all(len(stage) == 3 for stage in (deeper.down, deeper.bottom, *deeper.up))
+    with pytest.raises(ValueError, match="depth must be at least 3, got 2"):
+        deeper.deepened(2)
+
+
 @pytest.mark.parametrize("size", ["fine", "middle", "coarse", "depth", "classes"])
 def test_sizes_are_at_least_one(size):
     with pytest.raises(ValueError, match=f"'{size}': 0"):
