@@ -117,9 +117,11 @@ def new_network(
         if start:
             if not isinstance(start.net, kind) or start.target != target:
                 raise ValueError(f"--start needs a {kind.__name__} that predicts {target}")
-            if sizes.keys() - ({"depth"} if kind is UNet else set()):
+            net = start.net
+            if isinstance(net, UNet) and "depth" in sizes:
+                net = net.deepened(sizes.pop("depth"))
+            if sizes:
                 raise ValueError("--start has sizes of its own; all that can grow is the depth of a U-Net")
-            net = start.net.deepened(**sizes) if sizes else start.net
             return net.train().requires_grad_()
         if unknown := sizes.keys() - inspect.signature(kind).parameters.keys():
             raise TypeError(f"a {kind.__name__} has no {', '.join(sorted(unknown))}")
@@ -259,7 +261,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--samples", type=int, default=10_000, help="how many samples the final measurement takes")
     p.add_argument("--out", help="default: checkpoints/<dataset>.safetensors")
     p.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
-    p.add_argument("--start", help="a checkpoint, by name or file, whose weights to begin with; for images --depth may add blocks to it")
+    p.add_argument("--start", help="a checkpoint whose weights to begin with; for images --depth may add blocks to it")
     p.add_argument("--save-every", type=float, default=300, help="seconds between two states to go on from")
     p.add_argument("--log", type=Path, help="a folder for losses, averaged weights and images, as often")
     p.add_argument("--data", type=Path, help="a folder with the four IDX files of the images; default: where they are")

@@ -159,7 +159,7 @@ class UNet(nn.Module):
         """
         if depth < self.hyperparameters["depth"]:
             raise ValueError(f"depth must be at least {self.hyperparameters['depth']}, got {depth}")
-        deeper = UNet(**self.hyperparameters | {"depth": depth}).to(self.out.weight)
+        deeper = UNet(**self.hyperparameters | {"depth": depth}).to(self.label.weight)
         deeper.load_state_dict(self.state_dict(), strict=False)
         return deeper
 
