@@ -143,11 +143,13 @@ def bound_terms(bounds: Mapping[str, Bound], entropy: float) -> go.Figure:
     colours = {"beta": COLOURS["learned"], "beta_tilde": COLOURS["data"]}
     for variance, b in bounds.items():
         values = [b.L_T, b.L.sum().item(), b.L_0, b.total]
-        error = {"array": [0.0, b.L_error.square().sum().sqrt().item(), b.L_0_error, b.total_error]}
-        colour = {"color": colours[variance]}
-        figure.add_bar(x=names, y=values, error_y=error, name=f"choice_{variance}", marker=colour, row=1, col=1)
-        t = list(range(2, len(b.L) + 2))
-        figure.add_bar(x=t, y=b.L.tolist(), marker=colour, showlegend=False, row=1, col=2)
+        errors = [0.0, b.L_error.square().sum().sqrt().item(), b.L_0_error, b.total_error]
+        error, colour = {"array": errors, "color": COLOURS["noise"]}, {"color": colours[variance]}
+        bar = {"name": f"choice_{variance}", "marker": colour | {"line": {"width": 0}}}
+        figure.add_bar(x=names, y=values, error_y=error, **bar, row=1, col=1)
+        t, y = list(range(2, len(b.L) + 2)), b.L.tolist()  # up to 2 x 2000 bars: their outline
+        mode, line = "lines" if len(t) > 50 else "lines+markers", colour | {"shape": "hvh", "width": 1.5}
+        figure.add_scatter(x=t, y=y, mode=mode, line=line, showlegend=False, row=1, col=2)
     figure.add_hline(y=entropy, line=_line("exact"), row=1, col=1)
     figure.add_scatter(x=[None], y=[None], mode="lines", name="entropy", line=_line("exact"), row=1, col=1)
     totals = {variance: f"{b.total:.3f}" for variance, b in bounds.items()}

@@ -52,7 +52,7 @@ def build() -> gr.Blocks:
         # One listener a tab, whose outputs are all its own: Gradio 6.31 loses the constants of a part in a tab that was
         # never shown when two events tell it to stay as it is.
         for exhibit in exhibits:
-            link = Link(name=exhibit.tab)
+            link = Link(name=exhibit.tab, elem_classes="lab-hidden")
             link.submit(partial(go, exhibit), link, [tabs, *exhibit.everything], **LAST)
         gr.api(forward_api, api_name="forward")
         gr.api(reverse_api, api_name="reverse")

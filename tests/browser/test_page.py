@@ -33,6 +33,15 @@ def test_controls_show_what_a_link_says(visit):
     assert lab.page.locator("#reverse-eta input[type=number]").input_value() == "0.5"
 
 
+def test_nothing_invisible_takes_room(visit):
+    """The page ends where what one sees in it ends."""
+    lab = visit("?tab=reverse", stage="reverse")
+    lab.until("reverse", "s.header.done && s.idle")
+    ends = "element => element.getBoundingClientRect().bottom"
+    row = max(rows.evaluate(ends) for rows in lab.page.locator(".lab-row:visible").all())
+    assert lab.page.locator("footer").evaluate(ends) - row < 80
+
+
 BAD = {  # every field has its bad values in tests/ui/test_recipe.py
     "beta_min=0.05&beta_max=0.01": "beta_min must not exceed beta_max",
     "data=%3Cimg+src=x+onerror=alert(1)%3E": "data must be one of swiss_roll",
