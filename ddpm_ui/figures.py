@@ -98,7 +98,7 @@ def training_charts() -> dict[str, go.Figure]:
         return go.Scatter(x=[], y=[], name=name, mode="lines", line=_line(meaning, dash))
 
     def chart(x: str, y: str, *traces: go.Scatter, alt: str) -> go.Figure:
-        return _finished(go.Figure(list(traces)), x, y, Message(alt, {})).update_yaxes(LOG)
+        return _finished(go.Figure(list(traces)), x, y, Message(alt, {})).update_yaxes(LOG, nticks=3)
 
     return {
         "train-loss": chart(
