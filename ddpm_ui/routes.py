@@ -18,6 +18,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import anyio
 import plotly
 import plotly.graph_objects as go
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
@@ -141,8 +142,8 @@ class Broadcast:
                 before, place = place, waiting.index(self) + 1 if self in waiting else 0
                 if place != before:
                     yield json_chunk({"queued": place})
-                with contextlib.suppress(asyncio.TimeoutError):  # the place in the queue may have changed
-                    await asyncio.wait_for(grew.wait(), 1.0)
+                with anyio.move_on_after(1.0):  # the place in the queue may have changed
+                    await grew.wait()
         finally:
             self.readers -= 1
             if self.readers == 0 and not self.done:

@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import gzip
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -130,11 +131,36 @@ def test_a_computation_that_nobody_watches_any_more_ends_in_order():
             await asyncio.sleep(0.01)
         await running.task
 
-    async def all_of(parts):
-        return [part async for part in parts]
-
     elsewhere(visit())
     assert kept == ["everything"]
+
+
+def test_a_reader_who_leaves_as_something_comes_has_left():
+    """asyncio.wait_for loses such a cancellation before Python 3.12, and the computation would go on for nobody."""
+    gate = threading.Event()
+
+    def source():
+        while not gate.wait(0.01):
+            yield b""  # alive, and nothing to read
+
+    async def visit():
+        running = routes.Broadcast(source(), routes.Lane(1))
+        reader = asyncio.create_task(all_of(running.read()))
+        await asyncio.sleep(0.05)
+        running.wake()
+        await asyncio.sleep(0)  # what waits for that has heard it, but the reader has not gone on yet
+        reader.cancel()
+        left, _ = await asyncio.wait([reader], timeout=0.5)
+        gate.set()
+        await running.task
+        return left, running.stale
+
+    left, stale = elsewhere(visit())
+    assert left and stale
+
+
+async def all_of(parts):
+    return [part async for part in parts]
 
 
 def elsewhere(work):
