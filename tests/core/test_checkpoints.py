@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pickle
 import random
@@ -16,12 +17,14 @@ from ddpm_core import (
     CheckpointError,
     NetworkDenoiser,
     ParticleNoise,
+    TrainConfig,
     UNet,
     arrive,
     excess_nll,
     load_checkpoint,
     save_checkpoint,
 )
+from ddpm_core.__main__ import SEEDS
 from ddpm_core.checkpoints import FOLDER, FORMAT, MAX_BYTES, names
 from ddpm_core.denoisers import TARGETS
 from ddpm_core.image_evaluation import Ways, draw
@@ -272,6 +275,14 @@ def test_shipped_checkpoints_load_and_state_what_they_are(name):
     assert abs(stated(name)["value"]) < bar(name)
     sliced = stated(name, "sliced_w2")
     assert sliced["value"] < 1.5 * sliced["floor"]
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_train_without_options_makes_the_shipped_network(name):
+    recipe, default = load_checkpoint(name).metadata["training"], dataclasses.asdict(TrainConfig())
+    assert recipe["seed"] == SEEDS.get(name, 0) and "start" not in recipe
+    assert all(recipe[field] == default[field] for field in recipe.keys() & default.keys())
+    assert load_checkpoint(name).net.hyperparameters == MLP().hyperparameters
 
 
 def bar(name):
