@@ -98,7 +98,7 @@ def training_charts() -> dict[str, go.Figure]:
         return go.Scatter(x=[], y=[], name=name, mode="lines", line=_line(meaning, dash))
 
     def chart(x: str, y: str, *traces: go.Scatter, alt: str) -> go.Figure:
-        return _finished(go.Figure(list(traces)), x, y, Message(alt, {})).update_yaxes(LOG, nticks=3)
+        return _finished(go.Figure(list(traces)), x, y, Message(alt, {})).update_yaxes(LOG, nticks=4)
 
     return {
         "train-loss": chart(
@@ -113,7 +113,7 @@ def training_charts() -> dict[str, go.Figure]:
         ),
         "train-distance": chart(
             "step", "distance",
-            line("excess NLL", "learned"), line("its floor", "learned", "dot"),
+            line("|excess NLL|", "learned"), line("its floor", "learned", "dot"),
             line("sliced W₂", "data"), line("its floor", "data", "dot"),
             alt="alt_distance",
         ),

@@ -177,7 +177,7 @@ def _numbers(step: TrainStep, steps: int, started: float, spent: float, series: 
     floors = [value if value > LEAST else None for value in exam.floor.tolist()]
 
     def over_steps(name: str, field: str) -> list:
-        return [steps_so_far, [max(getattr(measured, field), 0.0) for measured in series[name]]]
+        return [steps_so_far, [abs(getattr(measured, field)) for measured in series[name]]]
 
     elapsed = time.monotonic() - started
     return {

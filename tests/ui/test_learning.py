@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ddpm_core import SAMPLERS, NetworkDenoiser, ParticleNoise
+from ddpm_core.intervals import Measured
 from ddpm_ui import models
 from ddpm_ui.learning import PARTICLES, WALK, learning, training_set
 from ddpm_ui.recipe import RecipeError, Train
@@ -54,6 +55,13 @@ def test_the_charts_get_what_they_draw(lesson):
     for series in charts.values():
         assert all(len(x) == len(y) for x, y in series)
         assert np.isfinite([y for _, values in series for y in values]).all()
+
+
+def test_an_excess_below_zero_stays_in_its_chart(monkeypatch):
+    """Samples may be thinner than the data; a logarithmic axis shows how far off they are, either way."""
+    monkeypatch.setattr("ddpm_ui.learning.excess_nll", lambda *_: Measured(-0.5, 0.02, PARTICLES))
+    (_, values), *_ = taught(TINY, "6" * 16).header["charts"]["train-distance"]
+    assert set(values) == {0.5}
 
 
 def test_what_nothing_is_lost_of_takes_no_room_in_a_chart():
