@@ -8,7 +8,8 @@ window.lab = (() => {
 
   // A key, or the English text, is better than nothing where a translation is missing.
   const t = (key, values = {}) =>
-    (config.strings[language][key] ?? config.strings.en[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+    (config.strings[language][key] ?? config.strings.en[key] ?? key).replace(/\{(\w+)\}/g,
+      (_, name) => Array.isArray(values[name]) ? t(...values[name]) : values[name]);
 
   const number = (x, digits = 3) =>
     !Number.isFinite(x) ? (x > 0 ? "∞" : x < 0 ? "−∞" : "–")

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 from gradio.i18n import I18nData
 
-from ddpm_ui.i18n import STRINGS, i18n
+from ddpm_ui.i18n import STRINGS, i18n, name_of
 from ddpm_ui.recipe import FILM, Recipe
 
 STEPS = {"beta_min": 1e-5, "beta_max": 1e-4, "eta": 0.05, "churn": 0.05, "lr": 1e-5, "ema": 1e-4}
@@ -31,8 +31,7 @@ def label(recipe: type[Recipe], name: str) -> I18nData:
 
 
 def choices(known: Iterable[str]) -> list[tuple[I18nData, str]]:
-    """What a person made stands under what it is: "run.0123" is a choice_run."""
-    return [(i18n(f"choice_{value.partition('.')[0]}"), value) for value in known]
+    return [(i18n(name_of(value)), value) for value in known]
 
 
 def control(recipe: type[Recipe], name: str, **settings) -> Component:

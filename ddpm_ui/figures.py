@@ -17,7 +17,7 @@ from ddpm_core import Schedule, fitted_order
 from ddpm_core.bound import Bound
 from ddpm_core.metrics import Measured, Metric
 from ddpm_core.reverse_step import Estimate
-from ddpm_ui.i18n import Message
+from ddpm_ui.i18n import Message, name_of
 from ddpm_ui.trajectories import VIEW, Trajectory
 
 # One meaning, one colour, everywhere (Okabe & Ito 2008, safe for colour-blind eyes).
@@ -326,8 +326,7 @@ def distances_to_noise(t: Sequence[int], kl: Mapping[str, Sequence[float]], alph
     figure = go.Figure()
     figure.add_scatter(x=t, y=alpha_bar.tolist(), mode="lines", name="ᾱ", line=_line("noise", "dot"))
     for (data, values), dash in zip(kl.items(), ("solid", "dash", "dashdot", "longdash"), strict=False):
-        name = f"choice_{data.partition('.')[0]}"
-        figure.add_scatter(x=t, y=values, mode="lines", name=name, line=_line("data", dash))
+        figure.add_scatter(x=t, y=values, mode="lines", name=name_of(data), line=_line("data", dash))
     ends = [values[-1] for values in kl.values()]
     said = {"n": len(kl), "least": f"{min(ends):.2g}", "most": f"{max(ends):.2g}", "alpha_bar": f"{alpha_bar[-1]:.2g}"}
     return _finished(figure, "t", "KL(xₜ ‖ N(0, I)), nats", Message("alt_forgetting", said))

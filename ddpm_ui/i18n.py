@@ -11,8 +11,13 @@ STRINGS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in s
 i18n = gr.I18n(**STRINGS)
 
 
+def name_of(choice: str) -> str:
+    """The key of what a choice is called. What people made stands under what it is: "run.0123" is a choice_run."""
+    return f"choice_{choice.partition('.')[0]}"
+
+
 class Message(NamedTuple):
-    """A sentence with numbers in it. The page says it in its own language; str() is English."""
+    """A sentence with numbers, or other messages, in it. The page says it in its own language; str() is English."""
 
     key: str
     values: dict[str, Any]

@@ -11,7 +11,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from ddpm_ui import figures, routes
+from ddpm_ui import figures, routes, uploads
 from ddpm_ui.controls import LAST, QUIET
 from ddpm_ui.i18n import ASSETS, STRINGS, i18n
 from ddpm_ui.parts import Header, Link
@@ -121,5 +121,5 @@ def launch_options() -> dict:
         run_history=False,
         ssr_mode=False,
         state_session_capacity=1000,
-        max_file_size="10mb",
+        max_file_size=f"{uploads.MOST_CSV_MB}mb",  # the most of any kind; each kind has its own limit
     )

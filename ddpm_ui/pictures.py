@@ -18,6 +18,7 @@ from ddpm_core.image_metrics import in_parts, shipped_classifier
 from ddpm_core.images import SIZE, examples, to_pixels, to_unit
 from ddpm_core.stepping import levels
 from ddpm_ui import own_picture
+from ddpm_ui.i18n import name_of
 from ddpm_ui.recipe import GARMENTS, Images, RecipeError
 from ddpm_ui.trajectories import PAIR, PIXELS, REAL, chunk, fixed_point, header, json_chunk
 
@@ -105,7 +106,7 @@ def pixels(t: int, nfe: int, *layers: Tensor) -> bytes:
 
 
 def title(recipe: Images) -> list[str]:
-    return [f"choice_{recipe.data.partition('.')[0]}", f"choice_{recipe.sampler}", f"w = {recipe.weight:g}"]
+    return [name_of(recipe.data), f"choice_{recipe.sampler}", f"w = {recipe.weight:g}"]
 
 
 def labels(known: tuple[int, ...] | None, n: int) -> list[str]:

@@ -53,6 +53,7 @@ from ddpm_core.samplers import TRAITS
 from ddpm_core.schedules import constant, unshrunk
 from ddpm_core.stepping import levels
 from ddpm_ui import models
+from ddpm_ui.i18n import name_of
 from ddpm_ui.recipe import Forward, Racer, Recipe, RecipeError, Reverse, film_times, mixture_of
 
 JSON, COLOURS, CLOUD, PAIR, FRAME, SHOT, PIXELS, REAL = range(8)
@@ -98,7 +99,7 @@ def badge(denoiser: str) -> str:
 
 def title(recipe: Recipe, part: str) -> list[str]:
     """What the picture is called, as keys of the words on the page."""
-    return [f"choice_{recipe.data.partition('.')[0]}", part]
+    return [name_of(recipe.data), part]
 
 
 def _colours(component: Tensor, mixture: GaussianMixture) -> bytes:

@@ -1,5 +1,7 @@
 """The app as a real server in a process of its own, for every test that talks to it."""
 
+import re
+
 import pytest
 import torch
 
@@ -10,8 +12,8 @@ torch.set_num_threads(1)  # two workers share the cores, and networks of this si
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """Address of a freshly started app, without a trailing slash. Its log may hold no traceback when the tests end."""
+    """Address of a freshly started app, without a trailing slash. Its log may hold no traceback, no Gradio warning."""
     log = tmp_path_factory.mktemp("server") / "log.txt"
     with served("app.py", log=log) as address:
         yield address
-    assert "Traceback" not in log.read_text(), log.read_text()
+    assert not re.search("Traceback|gradio.*Warning", log.read_text()), log.read_text()

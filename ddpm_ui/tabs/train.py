@@ -18,7 +18,7 @@ from ddpm_core import CheckpointError, load_checkpoint
 from ddpm_core.own_data import OwnDataError, encode
 from ddpm_ui import figures, models
 from ddpm_ui.controls import LAST, QUIET, control, shown
-from ddpm_ui.i18n import Message, i18n
+from ddpm_ui.i18n import Message, i18n, name_of
 from ddpm_ui.parts import Chart, Note, Pad, Stage, note
 from ddpm_ui.recipe import RecipeError, Train, mixture_of
 from ddpm_ui.tabs.exhibit import Exhibit
@@ -114,7 +114,7 @@ def build() -> Exhibit:
         recipe = dataclasses.replace(exhibit.recipe(values), **changed)  # so that Go on teaches it more
         name = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
         models.keep(name, models.Model(denoiser, recipe.data))
-        said = note(Message("uploaded", {"data": recipe.data}))
+        said = note(Message("uploaded", {"data": Message(name_of(recipe.data), {})}))
         return [said, json.dumps({"links": links(recipe.data, name)}), name, *shown(recipe)]
 
     def own(points_from, *, ordered: bool = False):
@@ -133,7 +133,7 @@ def build() -> Exhibit:
             ]
             return [note(ready), json.dumps({"links": places}), *shown(recipe)]
 
-        return exhibit.guarded(use, [message, stage, *everything])
+        return exhibit.guarded(use, everything)
 
     outputs, everything = [message, stage, run, *ordered], [message, stage, *ordered]
     drawing = own(lambda value: points_from_strokes(json.loads(value or "[]")), ordered=True)

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ddpm_core.checkpoints import FOLDER
+from ddpm_core.own_data import MOST_POINTS
 from ddpm_ui.routes import MAX_COMPUTING
 
 TINY = "?tab=train&data=two_moons&width=8&depth=2&batch=64"
@@ -156,7 +157,7 @@ def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_pat
     with other.page.expect_file_chooser() as chooser:
         other.page.locator("#train-upload").click()
     chooser.value.set_files(path)
-    other.page.get_by_text("it was trained on two_moons").wait_for()
+    other.page.get_by_text("It learned: Two moons").wait_for()
     other.page.get_by_role("link", name="Use it in Reverse").click()
     other.until("reverse", "s.header?.done")
     assert other.positions("reverse", 0) == sample
@@ -228,6 +229,7 @@ OWN = {
     "a word": typed,
     "a picture": dropped("ring.png", picture()),
     "a table": dropped("points.csv", b"x,y\n0,0\n1,0.5\n2,1\n0.5,3\n"),
+    "a million points": dropped("many.csv", b"\n".join(b"%d,%d" % (k, k * k % 1009) for k in range(MOST_POINTS))),
 }
 
 
