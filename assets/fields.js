@@ -26,9 +26,9 @@ let value = {}, header = null, levels = [], panels = [], request = null, node = 
 
 class Panel {
   constructor(row, view, column) {
-    Object.assign(this, {row, view, column});
+    Object.assign(this, {row, view, column, badge: header.rows[row], judged: row < header.rows.length - 1});
     this.figure = document.createElement("figure");
-    this.figure.innerHTML = `<figcaption><span class="lab-badge ${row}">${say(row)}</span> ${say(`view_${view}`)} <var>${SYMBOLS[view]}</var></figcaption><canvas role="img"></canvas>`;
+    this.figure.innerHTML = `<figcaption><span class="lab-badge ${this.badge}">${say(this.badge)}</span> ${say(`view_${view}`)} <var>${SYMBOLS[view]}</var></figcaption><canvas role="img"></canvas>`;
     this.canvas = this.figure.lastElementChild;
     grid.append(this.figure);
   }
@@ -43,23 +43,23 @@ class Panel {
     this.image = width ? new ImageData(width, width) : null;
     this.pixels = width ? new Uint32Array(this.image.data.buffer) : null;
     this.ink = css("--lab-ink");
-    this.arrow = pixel(css(`--lab-${this.row}`));
-    const heat = pixel(css(this.row === "learned" ? "--lab-error" : "--lab-data")), paper = pixel(hex(css("--lab-paper")));
+    this.arrow = pixel(css(`--lab-${this.badge}`));
+    const heat = pixel(css(this.judged ? "--lab-error" : "--lab-data")), paper = pixel(hex(css("--lab-paper")));
     this.shades = Uint32Array.from({length: 256}, (_, a) => blend(paper, heat, a));
   }
 
   // Pixels by hand: as paths, the arrows of eight panels would take three frames' time.
   draw(level) {
-    const {ctx, ratio, width, column, pixels, shades} = this, {side} = header, cell = width / side, learned = this.row === "learned";
+    const {ctx, ratio, width, row, column, pixels, shades} = this, {side} = header, cell = width / side;
     if (!width) return;
-    const heat = learned ? level.errors[column] : level.density;
+    const heat = this.judged ? level.errors[column] : level.density;
     for (let y = 0, above = -1; y < width; y++) {                       // row 0 of a picture is at its top
       const i = side - 1 - Math.floor(y / cell), start = y * width;
       if (i === above) pixels.copyWithin(start, start - width, start);
       else for (let j = 0; j < side; j++) pixels.fill(shades[heat[i * side + j]], start + Math.round(j * cell), start + Math.round((j + 1) * cell));
       above = i;
     }
-    const field = level.fields[header.rows.indexOf(this.row)][column], longest = LONGEST * cell / 32767, head = .9 * cell;
+    const field = level.fields[row][column], longest = LONGEST * cell / 32767, head = .9 * cell;
     for (let i = EVERY >> 1; i < side; i += EVERY) for (let j = EVERY >> 1; j < side; j += EVERY) {
       const k = i * side + j, x = (j + .5) * cell, y = width - (i + .5) * cell;
       const dx = field[2 * k] * longest, dy = -field[2 * k + 1] * longest, length = Math.hypot(dx, dy);
@@ -109,7 +109,7 @@ function hex(colour) {
   return ctx.fillStyle;
 }
 
-// ---- a level: [learned, exact][view] -> int16 [side², 2]; errors and density as opacities
+// ---- a level: [model, exact][view] -> int16 [side², 2]; errors and density as opacities
 
 function take(buffer, offset, bytes) {
   const {side, rows, views} = header, n = side * side, [index] = new Int32Array(buffer, offset, 1), count = views.length;
@@ -170,8 +170,8 @@ function draw() {
 function rest() {
   resting = 0;
   const {error, residual, alpha: {[shown]: alpha}, sigma: {[shown]: sigma}} = header, lam = number(Math.log(alpha / sigma), 2);
-  for (const {canvas, view, row} of panels) canvas.setAttribute("aria-label", say(error ? "alt_field" : "alt_drift",
-    {view: say(`view_${view}`), row: say(row), lam, error: error && number(100 * error[view][shown], 1)}));
+  for (const {canvas, view, badge} of panels) canvas.setAttribute("aria-label", say(error ? "alt_field" : "alt_drift",
+    {view: say(`view_${view}`), row: say(badge), lam, error: error && number(100 * error[view][shown], 1)}));
   for (const [name, value] of Object.entries({t: String(header.times?.[shown]), lam, alpha: number(alpha), sigma: number(sigma), residual: number(residual)})) text[name].textContent = value;
   text.residual.parentElement.hidden = residual === undefined;
   text.t.parentElement.hidden = bar;
@@ -210,7 +210,7 @@ async function fetchFields() {
         [header, levels, node, shown] = [incoming = part, [], -1, -1];
         grid.replaceChildren();
         grid.dataset.rows = part.rows.length;
-        panels = part.rows.flatMap(row => part.views.map((view, column) => new Panel(row, view, column)));
+        panels = part.rows.flatMap((_, row) => part.views.map((view, column) => new Panel(row, view, column)));
         range.max = part.alpha.length - 1;
         if (bar) clock.begin(draw, {T: part.alpha.length - 1, direction: "forward"}, {t: value.t ?? part.start, play: false});
       } else {

@@ -131,7 +131,7 @@ def view_errors(lam: Sequence[float], curves: Mapping[str, Sequence[float]]) -> 
     for (view, curve), dash in zip(curves.items(), dashes, strict=True):
         figure.add_scatter(x=list(range(len(lam))), y=curve, name=NAMES[view], mode="lines", line=_line("error", dash))
     ticks = list(range(0, len(lam), 3))
-    figure.update_xaxes(tickvals=ticks, ticktext=[f"{lam[k]:.1f}" for k in ticks]).update_yaxes(LOG)
+    figure.update_xaxes(tickvals=ticks, ticktext=[f"{lam[k]:.1f}".replace("-", "−") for k in ticks]).update_yaxes(LOG)
     worst = max(curves["v"])
     return _finished(figure, "λ", "relative error", Message("alt_view_errors", {"worst": f"{100 * worst:.1f}"}))
 
@@ -175,7 +175,7 @@ def reverse_law(
     figure.add_scatter(x=s.tolist(), y=exact.tolist(), name="exact", mode="lines", line=_line("exact", width=3))
     for (variance, density), dash in zip(gaussians.items(), ("solid", "dot"), strict=False):
         kl = misfit[variance]
-        name = f"choice_{variance} · KL {kl.value:.2g} ± {kl.error:.1g} nats"
+        name = f"choice_{variance} · KL {kl.value:.2g} ± {kl.error:.1g} nats".replace("-", "−")
         figure.add_scatter(x=s.tolist(), y=density.tolist(), name=name, mode="lines", line=_line("learned", dash))
     alt = Message("alt_reverse_law", {"t": t, "humps": humps})
     finished = _finished(figure, "xₜ₋₁ | xₜ", "density", alt)
@@ -196,7 +196,7 @@ def likelihoods(exact: Tensor, by_flow: Tensor) -> go.Figure:
 def memorisation(
     lam: Sequence[float], counts: Mapping[int, Sequence[float]], position: Mapping[int, Sequence[float]]
 ) -> go.Figure:
-    """Above, how many training points matter; below, where the network is: 0 the law, 1 the training points."""
+    """Above, how many training points matter; below, where the denoiser is: 0 the law, 1 the training points."""
     figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08)
     for (size, values), dash in zip(counts.items(), ("dot", "dash", "solid"), strict=True):
         figure.add_scatter(x=lam, y=values, name=f"n = {size}", mode="lines", line=_line("exact", dash), row=1, col=1)
@@ -349,10 +349,14 @@ def ways_back(paths: Mapping[float, Tensor]) -> go.Figure:
     return _square(_finished(figure, "", "", Message("alt_paths", said)))
 
 
-def recitation(points: Tensor, samples: Mapping[str, Tensor], distance: Mapping[str, Measured]) -> go.Figure:
-    """Training points [N, 2] as rings; on them the samples of their exact denoiser, beside them those of a network."""
+def recitation(points: Tensor, perfect: Tensor, other: Tensor, distance: Sequence[Measured], badge: str) -> go.Figure:
+    """Training points [N, 2] as rings; on them the samples of their perfect model, beside them those of another one.
+
+    distance: of each model's samples to the nearest training point. badge: whether the other model is learned or exact.
+    """
     figure = make_subplots(1, 2, horizontal_spacing=0.08)
-    for column, (meaning, cloud) in enumerate(samples.items(), start=1):
+    models = (("perfect model", perfect, "exact"), (badge, other, badge))
+    for column, (name, cloud, meaning) in enumerate(models, start=1):
         x, y = points.T.tolist()
         ring = {"color": COLOURS["data"], "size": 9, "symbol": "circle-open"}
         shown = {"row": 1, "col": column}
@@ -361,10 +365,10 @@ def recitation(points: Tensor, samples: Mapping[str, Tensor], distance: Mapping[
         )
         x, y = cloud.T.tolist()
         marker = {"color": COLOURS[meaning], "size": 4}
-        figure.add_scatter(x=x, y=y, mode="markers", name=f"samples, {meaning}", marker=marker, **shown)
+        figure.add_scatter(x=x, y=y, mode="markers", name=f"samples, {name}", marker=marker, **shown)
     figure.update_yaxes(scaleanchor="x", row=1, col=1).update_yaxes(scaleanchor="x2", row=1, col=2)
-    said = {"points": len(points), "fresh": f"{distance['exact'].floor:.3f}"}
-    said |= {meaning: f"{measured.value:.3g}" for meaning, measured in distance.items()}
+    perfect_, other_ = (f"{measured.value:.3g}" for measured in distance)
+    said = {"points": len(points), "fresh": f"{distance[0].floor:.3f}", "perfect": perfect_, "other": other_}
     return _finished(figure, "", "", Message("alt_recite", said))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable, Generator
 from functools import lru_cache
 
@@ -40,11 +41,10 @@ from ddpm_core.schedules import constant
 from ddpm_core.training import levels_at
 from ddpm_ui import figures
 from ddpm_ui.recipe import Forward, Views, mixture_of
-from ddpm_ui.trajectories import VIEW, chunk, denoiser_of, json_chunk, title
+from ddpm_ui.trajectories import VIEW, badge, chunk, denoiser_of, json_chunk, title
 
 FIELD = 6
 SIDE = 40
-ROWS = ("learned", "exact")
 VIEWS = ("eps", "x0", "score", "v")
 LEVELS = 20
 LAM = torch.linspace(4.0, -3.0, LEVELS, dtype=torch.float64)  # data left, noise right
@@ -101,8 +101,8 @@ def fields(recipe: Views) -> Generator[bytes, None, None]:
     error, residual = _errors(recipe)
     alpha, sigma = (list(part) for part in zip(*levels, strict=True))
     yield json_chunk(
-        dict(side=SIDE, view=VIEW, rows=ROWS, views=VIEWS, alpha=alpha, sigma=sigma, start=START)
-        | dict(title=title(recipe, "tab_views"), residual=residual, error=error)
+        dict(side=SIDE, view=VIEW, rows=(badge(recipe.denoiser), "exact"), views=VIEWS, alpha=alpha, sigma=sigma)
+        | dict(start=START, title=title(recipe, "tab_views"), residual=residual, error=error)
     )
     points = grid(VIEW, SIDE)
     for index, level in enumerate(levels):
@@ -262,7 +262,7 @@ SIZES = (50, 500, 5000)
 
 
 def memory(recipe: Views) -> go.Figure:
-    """How many training points matter at each level, and where the network lies between their score and the law's."""
+    """How many training points matter at each level, and where the denoiser lies between their score and the law's."""
     mixture, lam = mixture_of(recipe.data), torch.linspace(5.0, -3.0, 25, dtype=torch.float64)
     levels = levels_at(lam)
     denoiser, truth = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture)
@@ -287,18 +287,17 @@ FEW = 50  # training points, few enough to see each
 
 
 def recite(recipe: Views) -> go.Figure:
-    """What a perfect model of a few training points generates, and what the network does, from the same noise."""
+    """What a perfect model of a few training points generates, and what the denoiser does, from the same noise."""
     mixture, noise = mixture_of(recipe.data), ParticleNoise(recipe.seed, 200)
     points = mixture.sample(FEW, generator=torch.Generator().manual_seed(recipe.seed))
     fresh = mixture.sample(2000, generator=torch.Generator().manual_seed(recipe.seed + 1))
-    samples, distance = {}, {}
-    for meaning, denoiser in (
-        ("exact", EmpiricalDenoiser(points)), ("learned", denoiser_of(recipe.denoiser, recipe.data)),
-    ):  # fmt: skip
-        *_, last = SAMPLERS["ddim"](denoiser, PATH, noise.start(), noise=noise)
-        samples[meaning] = last.x
-        distance[meaning] = nearest_distance(last.x, points, fresh)
-    return figures.recitation(points, samples, distance)
+    walks = (
+        SAMPLERS["ddim"](denoiser, PATH, noise.start(), noise=noise)
+        for denoiser in (EmpiricalDenoiser(points), denoiser_of(recipe.denoiser, recipe.data))
+    )
+    perfect, other = (deque(walk, maxlen=1)[0].x for walk in walks)
+    distance = [nearest_distance(x, points, fresh) for x in (perfect, other)]
+    return figures.recitation(points, perfect, other, distance, badge(recipe.denoiser))
 
 
 def why(recipe: Forward) -> go.Figure:

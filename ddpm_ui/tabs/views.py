@@ -28,7 +28,8 @@ SECTIONS: dict[str, list[tuple[str, ...]]] = {  # rows of figures
 def show(recipe: Views, view: Mapping[str, str]) -> list:
     t = view.get("t", "")
     fields = {"src": source("fields", recipe.seen), "link": recipe.link, "t": int(t) if t.isdecimal() else None}
-    particles = Forward.of({name: getattr(recipe, name) for name in PARTICLES})
+    shared = {name: getattr(recipe, name) for name in PARTICLES}
+    particles = Forward.of(shared | {"n": max(recipe.n, recipe.particle + 1)})  # the chosen one is among them
     chosen = {
         "src": source("forward", particles),
         "t": min(recipe.at, recipe.T),

@@ -127,6 +127,24 @@ def test_a_click_on_a_particle_chooses_it(look):
     )
 
 
+def test_what_no_network_said_is_not_called_learned(look):
+    lab = look("&denoiser=exact&t=9")
+    lab.drawn("views-recite")
+    traces = lab.page.evaluate("lab.charts['views-recite'].gd.data.map(trace => trace.name)")
+    assert traces == ["training points", "samples, perfect model", "training points", "samples, exact law"]
+    badges = lab.page.locator("#views-fields .lab-badge, #views-recite-chart .lab-badge").all_inner_texts()
+    assert set(badges) == {"exact"}
+    assert len(badges) == 9
+    assert lab.stage("views", "s.field('exact', 'eps', 9).some(x => x)")
+
+
+def test_the_chosen_particle_is_shown_among_fewer(look):
+    lab = look("&n=5&particle=30")
+    lab.page.locator("#chosen-stage").scroll_into_view_if_needed()
+    lab.until("chosen", "s.idle && s.painted > 0 && s.header.n === 31")
+    lab.page.locator("#chosen-stage").get_by_text("particle 30:").wait_for()
+
+
 def test_a_bad_link_names_the_field_and_shows_the_default(look):
     lab = look("&churn=nan")
     assert "churn" in lab.page.locator("#views-note").inner_text()
