@@ -21,7 +21,7 @@ function translate({data, layout}) {
 // The colours that mean something follow the theme.
 const MEANINGS = new RegExp(Object.keys(lab.colours).join("|"), "g");
 const WAIT = 300;                              // ms after which a person wonders
-const MOVING = 80;                             // ms that the cursor takes to where t is, as in lab.css
+const MOVING = 80;                             // ms that the cursor takes to where t is
 let figure = EMPTY, request = null;
 
 // A figure that the server has to compute is asked for when somebody is about to see it.
@@ -86,7 +86,7 @@ function place() {
   if (cursor.hidden) return;
   const x = xaxis.d2p(clock.t);
   cursor.hidden = !(x >= 0 && x <= xaxis._length);
-  cursor.style.cssText = `top: ${_size.t}px; height: ${_size.h}px; transform: translateX(${xaxis._offset + x}px)`;
+  cursor.style.cssText = `top: ${_size.t}px; height: ${_size.h}px; transform: translateX(${xaxis._offset + x}px); transition: transform ${MOVING}ms linear`;
 }
 
 const plotly = () => lab.plotly().catch(() => new Promise(done => setTimeout(done, 3000)).then(plotly));

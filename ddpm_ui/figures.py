@@ -367,8 +367,8 @@ def recitation(points: Tensor, perfect: Tensor, other: Tensor, distance: Sequenc
         marker = {"color": COLOURS[meaning], "size": 4}
         figure.add_scatter(x=x, y=y, mode="markers", name=f"samples, {name}", marker=marker, **shown)
     figure.update_yaxes(scaleanchor="x", row=1, col=1).update_yaxes(scaleanchor="x2", row=1, col=2)
-    perfect_, other_ = (f"{measured.value:.3g}" for measured in distance)
-    said = {"points": len(points), "fresh": f"{distance[0].floor:.3f}", "perfect": perfect_, "other": other_}
+    said = {"points": len(points), "fresh": f"{distance[0].floor:.3f}"}
+    said |= {model: f"{measured.value:.3g}" for model, measured in zip(("perfect", "other"), distance, strict=True)}
     return _finished(figure, "", "", Message("alt_recite", said))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections import deque
 from collections.abc import Callable, Generator
 from functools import lru_cache
 
@@ -20,6 +19,7 @@ from ddpm_core import (
     ParticleNoise,
     Prediction,
     Schedule,
+    arrive,
     nearest_distance,
     sliced_w2,
 )
@@ -291,11 +291,8 @@ def recite(recipe: Views) -> go.Figure:
     mixture, noise = mixture_of(recipe.data), ParticleNoise(recipe.seed, 200)
     points = mixture.sample(FEW, generator=torch.Generator().manual_seed(recipe.seed))
     fresh = mixture.sample(2000, generator=torch.Generator().manual_seed(recipe.seed + 1))
-    walks = (
-        SAMPLERS["ddim"](denoiser, PATH, noise.start(), noise=noise)
-        for denoiser in (EmpiricalDenoiser(points), denoiser_of(recipe.denoiser, recipe.data))
-    )
-    perfect, other = (deque(walk, maxlen=1)[0].x for walk in walks)
+    models = (EmpiricalDenoiser(points), denoiser_of(recipe.denoiser, recipe.data))
+    perfect, other = (arrive("ddim", model, PATH, noise).x for model in models)
     distance = [nearest_distance(x, points, fresh) for x in (perfect, other)]
     return figures.recitation(points, perfect, other, distance, badge(recipe.denoiser))
 
