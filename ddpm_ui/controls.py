@@ -34,12 +34,11 @@ def choices(known: Iterable[str]) -> list[tuple[I18nData, str]]:
     return [(i18n(name_of(value)), value) for value in known]
 
 
-def control(recipe: type[Recipe], name: str, **settings) -> Component:
+def control(recipe: type[Recipe], name: str) -> Component:
     field = next(f for f in dataclasses.fields(recipe) if f.name == name)
     rule = field.metadata
-    common: dict[str, Any] = (
-        dict(label=label(recipe, name), value=field.default, elem_id=f"{recipe.tab}-{name}") | settings
-    )
+    common: dict[str, Any] = dict(label=label(recipe, name), value=field.default, elem_id=f"{recipe.tab}-{name}")
+    common["visible"] = name not in recipe().idle
     if "known" in rule:
         default: Any = field.default
         several = isinstance(default, tuple)
@@ -56,17 +55,20 @@ def control(recipe: type[Recipe], name: str, **settings) -> Component:
 
 
 def shown(recipe: Recipe) -> list:
-    """What the controls of this recipe must show, in the order of its fields."""
+    """What the controls of this recipe must show, in the order of its fields; those that say nothing hide."""
 
-    def value(field: dataclasses.Field) -> Any:
+    def look(field: dataclasses.Field) -> dict:
         value, known = getattr(recipe, field.name), field.metadata.get("known")
-        if isinstance(value, tuple) and known:
-            return list(value)
+        settings: dict[str, Any] = {}
         if isinstance(value, tuple):
-            return ", ".join(map(str, value))
-        return gr.update(choices=choices([*known, value]), value=value) if known and value not in known else value
+            value = list(value) if known else ", ".join(map(str, value))
+        elif known and value not in known:
+            settings["choices"] = choices([*known, value])
+        if field.name in recipe.optional:
+            settings["visible"] = field.name not in recipe.idle
+        return gr.update(value=value, **settings)
 
-    return [value(field) for field in dataclasses.fields(recipe)]
+    return [look(field) for field in dataclasses.fields(recipe)]
 
 
 # Answers are strings, made in a millisecond: no queue, no spinner, no endpoint of their own.

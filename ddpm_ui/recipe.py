@@ -99,6 +99,7 @@ class Recipe:
     """Fields with limits, and the way to and from a query string. All recipes have data."""
 
     tab: ClassVar[str]
+    optional: ClassVar[tuple[str, ...]] = ()  # fields that say nothing while others have certain values
 
     data: str = choice("swiss_roll", DATASETS, own=re.escape(PREFIX))
 
@@ -116,6 +117,16 @@ class Recipe:
     def of(cls, values: Mapping[str, Any]):
         """From a query string or from controls; what is missing has its default, what is unknown is ignored."""
         return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls) if values.get(f.name) is not None})
+
+    @property
+    def idle(self) -> set[str]:
+        """Those of the optional fields that say nothing now."""
+        return set()
+
+    @property
+    def asked(self):
+        """The same, without them: what is to be computed."""
+        return dataclasses.replace(self, **{name: getattr(type(self), name) for name in self.idle})
 
     @property
     def query(self) -> str:
@@ -143,9 +154,15 @@ def mixture_of(data: str) -> GaussianMixture:
         raise RecipeError(error.key, **error.values) from None
 
 
+BETA_RANGE = ("beta_min", "beta_max", "rescale")
+OF_BETA = ("linear", "scaled_linear")  # the schedules that these decide
+
+
 @dataclass(frozen=True)
 class Noised(Recipe):
     """What all that is noised has in common: schedule and particles."""
+
+    optional: ClassVar[tuple[str, ...]] = BETA_RANGE
 
     schedule: str = choice("linear", SCHEDULES)
     T: int = number(1000, 1, 2000)
@@ -160,10 +177,14 @@ class Noised(Recipe):
         if self.beta_min > self.beta_max:
             raise RecipeError("bad_beta_range", low=f"{self.beta_min:g}", high=f"{self.beta_max:g}")
 
+    @property
+    def idle(self) -> set[str]:
+        return set() if self.schedule in OF_BETA else set(BETA_RANGE)
+
     @cached_property
     def full_schedule(self) -> Schedule:
         """The T noise levels."""
-        if self.schedule in ("linear", "scaled_linear"):
+        if self.schedule in OF_BETA:
             return SCHEDULES[self.schedule](self.T, self.beta_min, self.beta_max, rescale=self.rescale)
         return SCHEDULES[self.schedule](self.T)
 
@@ -185,9 +206,21 @@ class Forward(Noised):
     film: tuple = dataclasses.field(default=(), metadata={"low": 0, "high": 2000, "most": 8})  # empty: FILM
 
 
+# The fields that are for one sampler only, and what it calls them.
+OPTIONS: dict[str, dict[str, str]] = {
+    "ddpm": {"variance": "variance"},
+    "ddim": {"eta": "eta"},
+    "edm_stochastic": {"stir": "churn"},
+    "langevin_pc": {"correction": "step"},
+    "adaptive": {"tolerance": "tolerance"},
+    "paradigms": {"sweeps": "sweeps"},
+}
+
+
 @dataclass(frozen=True)
 class Reverse(Noised):
     tab = "reverse"
+    optional = (*BETA_RANGE, *(field for fields in OPTIONS.values() for field in fields))
 
     denoiser: str = choice("network", DENOISERS, own=OWN_NETWORK)
     sampler: str = choice("ddpm", SAMPLERS)
@@ -205,6 +238,11 @@ class Reverse(Noised):
         if self.sampler == "ddpm" and self.variance == "optimal" and self.denoiser != "exact":
             raise RecipeError("optimal_needs_exact")
 
+    @property
+    def idle(self) -> set[str]:
+        others = (fields for sampler, fields in OPTIONS.items() if sampler != self.sampler)
+        return super().idle.union(*others)
+
     def options(self) -> dict:
         """What this sampler, and no other, wants to know."""
         return {option: getattr(self, field) for field, option in OPTIONS.get(self.sampler, {}).items()}
@@ -214,22 +252,12 @@ class Reverse(Noised):
         return self.full_schedule.subsample(min(self.steps, self.T), self.spacing)
 
 
-# The fields that are for one sampler only, and what it calls them.
-OPTIONS: dict[str, dict[str, str]] = {
-    "ddpm": {"variance": "variance"},
-    "ddim": {"eta": "eta"},
-    "edm_stochastic": {"stir": "churn"},
-    "langevin_pc": {"correction": "step"},
-    "adaptive": {"tolerance": "tolerance"},
-    "paradigms": {"sweeps": "sweeps"},
-}
-
-
 @dataclass(frozen=True)
 class Train(Recipe):
     """How a network is trained; the defaults learn any of the data sets in less than a minute on two cores."""
 
     tab = "train"
+    optional = ("schedule",)
 
     points: int = number(0, 0, 10_000)  # size of the training set; 0: fresh points for ever
     steps: int = number(12_000, 10, 100_000)
@@ -242,6 +270,10 @@ class Train(Recipe):
     lr: float = number(TrainConfig.lr, 1e-6, 0.1)
     ema: float = number(TrainConfig.ema, 0.0, 0.9999)
     seed: int = number(0, 0, 2**32 - 1)
+
+    @property
+    def idle(self) -> set[str]:
+        return {"schedule"} if self.weighting == "uniform" else set()
 
     @property
     def config(self) -> TrainConfig:
@@ -277,6 +309,7 @@ class Priced(Noised):
     """A walk for a number of network evaluations. The Karras path has the range of noise that toy data need."""
 
     tab = "solvers"
+    optional = (*BETA_RANGE, "sigma_min", "sigma_max")
 
     schedule: str = choice("karras", SCHEDULES)
     denoiser: str = choice("network", DENOISERS, own=OWN_NETWORK)
@@ -284,6 +317,10 @@ class Priced(Noised):
     spacing: str = choice("trailing", SPACINGS)
     sigma_min: float = number(0.02, 1e-4, 0.5)
     sigma_max: float = number(20.0, 1.0, 200.0)
+
+    @property
+    def idle(self) -> set[str]:
+        return super().idle | (set() if self.schedule == "karras" else {"sigma_min", "sigma_max"})
 
     @cached_property
     def full_schedule(self) -> Schedule:
@@ -320,6 +357,15 @@ GARMENTS = tuple(re.sub(r"\W", "_", name.lower()) for name in CLASSES)  # the cl
 TASKS = ("generate", "forward", "back", "interpolate", "inpaint")
 HALVES = ("upper", "lower", "left", "right")
 BESIDE_PICTURES = ("nothing", "sampler", "weight")
+WALK = ("weight", "sampler", "nfe", "beside", "spacing")
+# The fields that only some tasks have, and what these are.
+OWN_FIELDS = {
+    "generate": WALK,
+    "forward": (),
+    "back": ("level", "told", *WALK),
+    "interpolate": WALK,
+    "inpaint": ("kept", "told", *WALK),
+}
 
 
 @dataclass(frozen=True)
@@ -327,6 +373,7 @@ class Images(Noised):
     """Pictures in place of points, of one class or of all ten in turn; real ones, or such as the network is told."""
 
     tab = "images"
+    optional = (*BETA_RANGE, "level", "kept", "told", *WALK, "beside_sampler", "beside_weight")
 
     data: str = choice("all", ("all", *GARMENTS), own=re.escape(own_picture.PREFIX))
     schedule: str = choice("cosine", SCHEDULES)
@@ -355,6 +402,11 @@ class Images(Noised):
                 own_picture.decode(self.data)
             except OwnDataError as error:
                 raise RecipeError(error.key, **error.values) from None
+
+    @property
+    def idle(self) -> set[str]:
+        compared = {f"beside_{self.beside}"} if self.other else set()
+        return super().idle | (set(Images.optional) - {*BETA_RANGE, *OWN_FIELDS[self.task], *compared})
 
     @property
     def alone(self) -> Images:

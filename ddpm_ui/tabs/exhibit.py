@@ -21,7 +21,7 @@ LAYERS = ("data", "x0", "trails")
 
 def source(kind: str, recipe: Recipe) -> str:
     """The address of something that is computed from a recipe, relative to the page."""
-    return f"lab/{kind}?{recipe.query}"
+    return f"lab/{kind}?{recipe.asked.query}"
 
 
 def stage_value(kind: str, recipe: Recipe, view: Mapping[str, str], *, play: bool | None = None, **more) -> str:
@@ -59,11 +59,18 @@ class Exhibit:
     show: Callable[[Any, Mapping[str, str]], list]  # -> the note's value, then one for each output
 
     def listen(self) -> None:
-        on_input(self.controls, self.update, self.shown)
+        """When a control moves: note, outputs, and which of the controls say something now."""
+        outputs = [self.note, *self.outputs, *(self.controls[self.names.index(name)] for name in self.kind.optional)]
+
+        def update(*values) -> list:
+            recipe = self.recipe(values)
+            return [*self.show(recipe, {}), *(gr.update(visible=name not in recipe.idle) for name in recipe.optional)]
+
+        on_input(self.controls, self.guarded(update, outputs), outputs)
 
     def recipe(self, values: Iterable) -> Any:
         """What the controls say. RecipeError if they say nonsense."""
-        return RECIPES[self.tab].of(dict(zip(self.names, values, strict=True)))
+        return self.kind.of(dict(zip(self.names, values, strict=True)))
 
     def guarded(self, act: Callable[..., list], outputs: list[Component]) -> Callable[..., Any]:
         """`act` for an event with these outputs, the note first: where it raises a RecipeError, the note says so."""
@@ -77,38 +84,34 @@ class Exhibit:
 
         return answer
 
+    def whole(self, recipe: Recipe, view: Mapping[str, str] | None = None) -> list:
+        """A recipe that did not come from the controls: note, outputs and controls."""
+        return [*self.show(recipe, view or {}), *shown(recipe)]
+
     def replace(self, change: Callable[[Any], Recipe], *values) -> list:
-        """A button changed the recipe: controls, note and outputs."""
-        try:
-            recipe = change(self.recipe(values))
-        except RecipeError:
-            return [*[gr.skip()] * len(self.controls), *self.update(*values)]
-        return [*shown(recipe), *self.show(recipe, {})]
+        """A button changed the recipe."""
+        return self.guarded(lambda *values: self.whole(change(self.recipe(values))), self.everything)(*values)
 
     def open(self, query: Mapping[str, str]) -> list:
-        """A link was followed: controls, note and outputs. A bad one shows its message beside the default picture."""
+        """A link was followed. A bad one shows its message beside the default picture."""
         if query.get("tab", "forward") != self.tab:
             query = {}
-        kind, message = RECIPES[self.tab], None
+        message = None
         try:
-            recipe = kind.of(query)
+            recipe = self.kind.of(query)
         except RecipeError as error:
-            recipe, message = kind(), note(error.message)
-        first, *rest = self.show(recipe, {"opening": "1", **query})
-        return [*shown(recipe), message or first, *rest]
-
-    def update(self, *values) -> Any:
-        """A control moved: note and outputs."""
-        return self.guarded(lambda *values: self.show(self.recipe(values), {}), self.shown)(*values)
+            recipe, message = self.kind(), note(error.message)
+        first, *rest = self.whole(recipe, {"opening": "1", **query})
+        return [message or first, *rest]
 
     @property
-    def shown(self) -> list[Component]:
-        return [self.note, *self.outputs]
+    def kind(self) -> type[Recipe]:
+        return RECIPES[self.tab]
 
     @property
     def names(self) -> list[str]:
-        return [f.name for f in dataclasses.fields(RECIPES[self.tab])]
+        return [f.name for f in dataclasses.fields(self.kind)]
 
     @property
     def everything(self) -> list[Component]:
-        return [*self.controls, *self.shown]
+        return [self.note, *self.outputs, *self.controls]

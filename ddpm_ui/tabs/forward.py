@@ -12,7 +12,7 @@ import gradio as gr
 from ddpm_ui.controls import QUIET, control
 from ddpm_ui.i18n import i18n
 from ddpm_ui.parts import Chart, Fields, Note, Stage
-from ddpm_ui.recipe import Forward
+from ddpm_ui.recipe import OF_BETA, Forward
 from ddpm_ui.tabs.exhibit import Exhibit, is_noise, source, stage_value, terminal_note
 
 
@@ -20,7 +20,7 @@ def fixed(recipe: Forward) -> Forward:
     """The nearest recipe that does end in noise: rescale beta, else DDPM's own range rescaled, else cosine."""
     rescaled = dataclasses.replace(recipe, rescale=True)
     classic = dataclasses.replace(rescaled, beta_min=Forward.beta_min, beta_max=Forward.beta_max)
-    candidates = [rescaled, classic] if recipe.schedule in ("linear", "scaled_linear") else []
+    candidates = [rescaled, classic] if recipe.schedule in OF_BETA else []
     return next((c for c in candidates if is_noise(c)), dataclasses.replace(recipe, schedule="cosine"))
 
 

@@ -6,14 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import gradio as gr
 
 from ddpm_core import device
 from ddpm_core.own_data import OwnDataError
 from ddpm_ui import own_picture
-from ddpm_ui.controls import LAST, QUIET, control, shown
+from ddpm_ui.controls import LAST, QUIET, control
 from ddpm_ui.i18n import i18n
 from ddpm_ui.parts import Gallery, Note, note
 from ddpm_ui.recipe import Images, RecipeError
@@ -21,42 +21,21 @@ from ddpm_ui.tabs.exhibit import Exhibit, stage_value, terminal_note
 from ddpm_ui.tabs.reverse import next_seed
 from ddpm_ui.uploads import small_picture
 
-WALK = ("weight", "sampler", "nfe", "beside", "spacing")
-# The controls that only some tasks have, and what these are. What a task does not ask has its default in the address.
-OWN = {
-    "generate": WALK,
-    "forward": (),
-    "back": ("level", "told", *WALK),
-    "interpolate": WALK,
-    "inpaint": ("kept", "told", *WALK),
-}
-OPTIONAL = ("level", "kept", "told", *WALK, "beside_sampler", "beside_weight")
 PICTURES = [".png", ".jpg", ".jpeg", ".webp"]
-
-
-def has(recipe: Images, field: str) -> bool:
-    """Does this control say anything?"""
-    if field.startswith("beside_"):
-        return recipe.other is not None and field == f"beside_{recipe.beside}"
-    return field in OWN[recipe.task]
 
 
 def show(recipe: Images, view: Mapping[str, str]) -> list:
     image, other = view.get("image", ""), recipe.other
-    followed = {"image": int(image)} if image.isdecimal() else {}
-    play = True if recipe.task != "forward" or "opening" in view else None
-
-    def pictures(recipe: Images, link: str) -> str:
-        silent = {field: getattr(Images, field) for field in OPTIONAL if not has(recipe, field)}
-        asked = dataclasses.replace(recipe, **silent)
-        return stage_value("images", asked, view, play=play, **followed | {"link": link})
-
+    shared: dict[str, Any] = {
+        "play": True if recipe.task != "forward" or "opening" in view else None,
+        "link": recipe.link,
+    }
+    shared |= {"image": int(image)} if image.isdecimal() else {}
     return [
         note(None) if recipe.task in ("forward", "back") else terminal_note(recipe),
-        pictures(recipe.alone, recipe.link),
+        stage_value("images", recipe.alone, view, **shared),
         gr.update(visible=other is not None),
-        pictures(other, recipe.link) if other else "",
-        *(gr.update(visible=has(recipe, field)) for field in OPTIONAL),
+        stage_value("images", other, view, **shared) if other else "",
     ]
 
 
@@ -82,8 +61,7 @@ def build() -> Exhibit:
             run = gr.Button(i18n("run"), variant="primary", elem_id="images-run")
 
             def controlled(*names: str) -> dict:
-                hidden = {name for name in names if name in OPTIONAL and not has(Images(), name)}
-                return {name: control(Images, name, visible=name not in hidden) for name in names}
+                return {name: control(Images, name) for name in names}
 
             controls = controlled("task", "data", "level", "kept", "told", "sampler", "nfe", "weight")
             with gr.Group():
@@ -97,17 +75,12 @@ def build() -> Exhibit:
                 )
             gr.HTML(f'<p class="lab-device">{device.describe(device.pick())}</p>', apply_default_css=False)
     ordered = [controls[f.name] for f in dataclasses.fields(Images)]
-    exhibit = Exhibit(
-        "images", ordered, message, [gallery, beside, other, *(controls[name] for name in OPTIONAL)], show
-    )
+    exhibit = Exhibit("images", ordered, message, [gallery, beside, other], show)
     exhibit.listen()
 
     def take(path: str, *values) -> list:
-        recipe = with_picture(exhibit.recipe(values), path)
-        first, *rest = show(recipe, {})
-        return [first, *shown(recipe), *rest]
+        return exhibit.whole(with_picture(exhibit.recipe(values), path))
 
     run.click(partial(exhibit.replace, next_seed), ordered, exhibit.everything, **QUIET)
-    outputs = [message, *ordered, *exhibit.outputs]
-    upload.upload(exhibit.guarded(take, outputs), [upload, *ordered], outputs, **LAST)
+    upload.upload(exhibit.guarded(take, exhibit.everything), [upload, *ordered], exhibit.everything, **LAST)
     return exhibit

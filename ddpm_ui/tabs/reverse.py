@@ -16,15 +16,12 @@ from ddpm_ui.parts import Chart, Note, Stage
 from ddpm_ui.recipe import OPTIONS, Reverse
 from ddpm_ui.tabs.exhibit import Exhibit, source, stage_value, terminal_note
 
-OPTIONAL = [field for fields in OPTIONS.values() for field in fields]
-
 
 def show(recipe: Reverse, view: Mapping[str, str]) -> list:
     return [
         terminal_note(recipe),
         stage_value("reverse", recipe, view, play=True),
         json.dumps({"src": source("film/reverse", recipe)}),
-        *(gr.update(visible=field in OPTIONS.get(recipe.sampler, {})) for field in OPTIONAL),
     ]
 
 
@@ -43,15 +40,14 @@ def build() -> Exhibit:
             run = gr.Button(i18n("run"), variant="primary", elem_id="reverse-run")
             controls = {name: control(Reverse, name) for name in ("data", "denoiser", "sampler")}
             with gr.Group():
-                shown = OPTIONS[Reverse.sampler]
-                controls |= {name: control(Reverse, name, visible=name in shown) for name in OPTIONAL}
+                controls |= {name: control(Reverse, name) for fields in OPTIONS.values() for name in fields}
             controls["steps"] = control(Reverse, "steps")
             with gr.Accordion(i18n("more"), open=False, elem_id="reverse-more"):
                 rest = ("schedule", "spacing", "T", "beta_min", "beta_max", "rescale", "n", "seed")
                 controls |= {name: control(Reverse, name) for name in rest}
             gr.HTML(f'<p class="lab-device">{device.describe(device.pick())}</p>', apply_default_css=False)
     ordered = [controls[f.name] for f in dataclasses.fields(Reverse)]
-    exhibit = Exhibit("reverse", ordered, message, [stage, film, *(controls[name] for name in OPTIONAL)], show)
+    exhibit = Exhibit("reverse", ordered, message, [stage, film], show)
     exhibit.listen()
 
     run.click(partial(exhibit.replace, next_seed), ordered, exhibit.everything, **QUIET)

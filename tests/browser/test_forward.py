@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from ddpm_ui.recipe import BETA_RANGE, Forward
 from tests.real import SETTLED
 
 
@@ -99,6 +100,22 @@ def test_more_particles_leave_the_others_alone(visit):
     lab.more("forward")
     lab.changed("forward", lambda: lab.number("forward-n", 900), "s.header.n === 900")
     assert lab.positions("forward")[: len(before)] == before
+
+
+def test_controls_that_say_nothing_hide_and_keep_what_they_said(visit):
+    lab = visit("?schedule=cosine&beta_max=0.05")
+    beta = [lab.page.locator(f"#forward-{name}") for name in BETA_RANGE]
+    for control in beta:
+        control.wait_for(state="hidden")
+    lab.changed("forward", lambda: lab.choose("forward-schedule", "Linear (DDPM)"))
+    for control in beta:
+        control.wait_for()
+    assert lab.page.locator("#forward-beta_max input[type=number]").input_value() == "0.05"
+    expected = Forward(beta_max=0.05).full_schedule.alpha[500].item()
+    assert lab.stage("forward", "s.header.alpha[500]") == pytest.approx(expected, rel=1e-4)
+    lab.changed("forward", lambda: lab.choose("forward-schedule", "Sigmoid"))
+    for control in beta:
+        control.wait_for(state="hidden")
 
 
 def test_x_T_that_is_not_noise_is_said_and_mended_by_one_click(visit):

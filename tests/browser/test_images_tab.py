@@ -10,7 +10,6 @@ from ddpm_core import ParticleNoise
 from ddpm_core.images import to_pixels, to_unit
 from ddpm_ui import pictures
 from ddpm_ui.recipe import Images
-from ddpm_ui.tabs.images import OPTIONAL, OWN
 
 QUICK = "?tab=images&n=10&nfe=4"
 MELTING = QUICK + "&task=forward"
@@ -112,8 +111,9 @@ def test_every_task_has_its_own_controls(start):
     lab.more("images")
     for task, option in tasks.items():
         lab.changed("images", lambda option=option: lab.choose("images-task", option))
-        for field in OPTIONAL:
-            lab.page.locator(f"#images-{field}").wait_for(state="visible" if field in OWN[task] else "hidden")
+        for field in Images.optional:
+            state = "hidden" if field in Images(task=task).idle else "visible"
+            lab.page.locator(f"#images-{field}").wait_for(state=state)
         if task == "inpaint":
             made, real = (np.array(seen(lab, layer)).reshape(10, 28, 28) for layer in ("x", "real"))
             assert (made[:, :14] == real[:, :14]).all() and (made[:, 14:] != real[:, 14:]).any()

@@ -17,7 +17,7 @@ from ddpm_core.images import to_pixels
 from ddpm_core.own_data import OwnDataError
 from ddpm_ui import own_picture, pictures
 from ddpm_ui.recipe import GARMENTS, TASKS, Images, RecipeError
-from ddpm_ui.tabs.images import OPTIONAL, with_picture
+from ddpm_ui.tabs.images import with_picture
 from ddpm_ui.trajectories import JSON, PAIR, PIXELS, RANGE, REAL, parts
 from ddpm_ui.uploads import MOST_PICTURE_MB, small_picture
 
@@ -191,7 +191,6 @@ def test_what_stands_beside_is_the_same_but_for_one_thing():
     assert recipe.alone == Images(seed=4) and recipe.other == Images(seed=4, weight=2)
     assert Images(beside="sampler").other == Images(sampler="ddpm")
     assert Images().other is None and Images(beside="weight", task="forward").other is None
-    assert {field.name for field in dataclasses.fields(Images)} >= set(OPTIONAL)
 
 
 def test_without_the_network_the_tab_says_so(monkeypatch):

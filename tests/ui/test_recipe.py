@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from ddpm_core import DATASETS, SAMPLERS, MixtureDenoiser, ParticleNoise, arrive
+from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, MixtureDenoiser, ParticleNoise, arrive
 from ddpm_ui.i18n import STRINGS
 from ddpm_ui.recipe import MAX_RACERS, OPTIONS, RACERS, RECIPES, Forward, RecipeError, Reverse, Solvers
 
@@ -54,6 +54,32 @@ def test_values_outside_are_refused_with_the_fields_name(kind, field):
     for value in bad:
         with pytest.raises(RecipeError, match=rf"^{field.name} must"):
             kind.of({field.name: value})
+
+
+@pytest.mark.parametrize("kind", RECIPES.values())
+def test_only_optional_fields_are_ever_idle_and_each_sometimes(kind):
+    """One field at a time, all its choices: what an idle field says is not in what is asked."""
+    seen = {}
+    for field in dataclasses.fields(kind):
+        for value in field.metadata.get("known", ()):
+            if isinstance(field.default, tuple) or value == "optimal":
+                continue
+            recipe = kind(**{field.name: value})
+            for name in kind.optional:
+                seen.setdefault(name, set()).add(name in recipe.idle)
+            assert recipe.idle <= set(kind.optional)
+            assert all(getattr(recipe.asked, name) == getattr(kind, name) for name in recipe.idle)
+            assert recipe.asked.asked == recipe.asked
+    never = {"beside_sampler", "beside_weight"} & set(kind.optional)  # of all beside nothing, which is the default
+    assert {name for name, cases in seen.items() if cases != {True, False}} <= never
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_range_of_beta_is_idle_where_it_changes_nothing(schedule):
+    for change in ({"beta_min": 1e-3}, {"beta_max": 0.03}, {"rescale": True}):
+        plain, changed = (Forward(schedule=schedule, T=500, **values) for values in ({}, change))
+        same = plain.full_schedule.lam.equal(changed.full_schedule.lam)
+        assert same == (change.keys() <= plain.idle)
 
 
 @pytest.mark.parametrize("kind", RECIPES.values())
