@@ -26,7 +26,7 @@ let figure = EMPTY, request = null;
 
 // A figure that the server has to compute is asked for when somebody is about to see it.
 const ask = lab.nearing(element, load);
-const refresh = () => /^{"src"/.test(props.value) ? ask() ?? draw() : load();
+const refresh = () => /^{"src"/.test(props.value) ? ask() : load();
 
 async function load() {
   request?.abort();
@@ -91,7 +91,7 @@ function place() {
 
 const plotly = () => lab.plotly().catch(() => new Promise(done => setTimeout(done, 3000)).then(plotly));
 plotly().then(async () => {
-  await refresh();
+  await draw();                                // empty axes: whatever becomes of the figure, there is a plot to listen to
   for (const event of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"]) gd.on(event, place);
   if (clock) {
     let due = 0;                               // whatever moves here makes Chromium lay out all its layers anew, 8 ms for a page of charts
@@ -112,4 +112,5 @@ plotly().then(async () => {
   lab.charts[id] = {gd, clock, element, feed};
   new ResizeObserver(() => visible(element) && Plotly.Plots.resize(gd).then(place)).observe(gd);
   watch("value", refresh);
+  refresh();
 });

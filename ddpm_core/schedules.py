@@ -162,8 +162,9 @@ def unshrunk(schedule: Schedule) -> Schedule:
 
 
 def constant(schedule: Schedule) -> Schedule:
-    """The same beta at every step, at most 0.999, and as far as that allows the same alpha_bar_T."""
-    beta = min(1 - schedule.alpha_bar[-1].item() ** (1 / schedule.T), 0.999)
+    """The same beta at every step, and the same alpha_bar_T, but at least float64's eps: 0 cannot be reached evenly."""
+    end = max(schedule.alpha_bar[-1].item(), torch.finfo(torch.float64).eps)
+    beta = 1 - end ** (1 / schedule.T)
     return from_betas(torch.full((schedule.T,), beta, dtype=torch.float64))
 
 

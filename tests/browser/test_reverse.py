@@ -98,6 +98,17 @@ def test_rescale_mends_a_short_unscaled_schedule(visit):
     lab.page.locator("#reverse-note").wait_for(state="hidden")
 
 
+def test_a_network_that_is_gone_can_be_left_for_another(visit):
+    """The link of a training that this server has forgotten says so; from there the film strip comes back as well."""
+    lab = visit(
+        f"{QUICK}&denoiser=run.{'a' * 16}", stage="reverse", ready="s.element.innerText.includes('not on this')"
+    )
+    lab.page.locator("#reverse-film-chart .lab-caption").get_by_text("not on this server").wait_for()
+    lab.errors = [error for error in lab.errors if "status of 400" not in error]
+    lab.changed("reverse", lambda: lab.choose("reverse-denoiser", "Trained network"))
+    lab.drawn("reverse-film")
+
+
 def test_the_exact_denoiser_is_badged_exact(visit):
     lab = visit(QUICK + "&denoiser=exact", stage="reverse")
     lab.finished()

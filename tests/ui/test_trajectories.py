@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ddpm_core import DATASETS, ParticleNoise
-from ddpm_ui.recipe import Forward, Racer, Reverse
+from ddpm_core import DATASETS, SCHEDULES, ParticleNoise
+from ddpm_ui.recipe import BESIDE, Forward, Racer, Reverse
 from ddpm_ui.trajectories import RANGE, TRAJECTORIES, Trajectory, fixed_point, json_chunk
 
 QUANTUM = RANGE / 32767
@@ -57,6 +57,15 @@ def test_other_chains_say_their_variance(beside, grown):
     assert (values[-1] > 5) == grown
     shown = walk.at(header["T"])
     assert shown.var(0).mean() == pytest.approx(min(values[-1], RANGE**2), rel=0.1)
+
+
+@pytest.mark.parametrize("T", [1, 1000])
+@pytest.mark.parametrize("beside", BESIDE[1:])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_has_its_other_chains(schedule, beside, T):
+    walk = decoded("chain", Forward(schedule=schedule, T=T, n=20, beside=beside))
+    assert max(walk.frames) == walk.header["T"] == T
+    assert np.isfinite(walk.header["series"]["value"]).all()
 
 
 def test_reverse_starts_at_the_particles_noise_and_ends_on_the_data():

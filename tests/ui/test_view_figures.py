@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 import torch
 
-from ddpm_core import MixtureDenoiser
+from ddpm_core import SCHEDULES, MixtureDenoiser
 from ddpm_core.fields import grid
 from ddpm_ui.i18n import STRINGS
 from ddpm_ui.recipe import Forward, Views, mixture_of
@@ -186,6 +186,15 @@ def test_without_the_shrinking_the_variance_runs_away(data):
     assert entropy.y[0] < entropy.y[-1] == pytest.approx(np.log(2 * np.pi * np.e), abs=0.1)
     assert even.y[-1] == pytest.approx(entropy.y[-1], abs=0.02)  # the same end
     assert even.y[2] > entropy.y[2] + 0.1  # but most of the way at once
+
+
+@pytest.mark.parametrize("T", [1, 1000])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_has_its_reasons(schedule, T):
+    """Two roads to one end: at T the entropy is the same with the schedule's beta and with the same in every step."""
+    *_, entropy, even = why(Forward(schedule=schedule, T=T)).data
+    assert entropy.x[-1] == T and np.isfinite([*entropy.y, *even.y]).all()
+    assert even.y[-1] == pytest.approx(entropy.y[-1], abs=1e-6)
 
 
 def test_all_data_become_the_same_noise_as_alpha_bar_vanishes():
