@@ -300,7 +300,8 @@ async function rest() {
   }
   readNumbers(drawn);
   describe();
-  await settle();
+  if (feed.request) restTimer = setTimeout(rest, REST);   // what still comes would be drawn twice, and Plotly takes long
+  else await settle();
   writeAddress();
 }
 

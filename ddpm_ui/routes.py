@@ -50,7 +50,7 @@ from ddpm_ui.trajectories import PAUSE, TRAJECTORIES, Trajectory, denoiser_of, j
 log = logging.getLogger(__name__)
 
 MAX_CACHED_BYTES = 256_000_000
-MAX_COMPUTING = os.cpu_count() or 1  # trajectories at once, a core each; the others wait and see their place
+MAX_COMPUTING = os.cpu_count() or 1  # in each lane, a core each; the others wait and see their place
 TURN = 60.0  # seconds
 FILM_PARTICLES = 500
 FRESH = {"Cache-Control": "public, max-age=600"}
@@ -152,7 +152,8 @@ class Broadcast:
                     self.task.cancel()
 
 
-computing, training = Lane(MAX_COMPUTING), Lane(MAX_COMPUTING)
+# Figures take seconds and cannot be left half-way: what moves must not wait until those of an older choice are drawn.
+computing, drawing, training = (Lane(MAX_COMPUTING) for _ in range(3))
 _broadcasts: OrderedDict[tuple[str, str], Broadcast] = OrderedDict()
 
 
@@ -285,12 +286,12 @@ async def figure(request: Request) -> Response:
     def drawn() -> Generator[bytes, None, None]:
         yield FIGURES[name][1](recipe).to_json().encode()
 
-    drawing = broadcast((f"figure/{name}", recipe.query), drawn, computing)
-    async for _ in drawing.read():  # its place in the queue, if any
+    running = broadcast((f"figure/{name}", recipe.query), drawn, drawing)
+    async for _ in running.read():  # its place in the queue, if any
         pass
-    if drawing.stale:
+    if running.stale:
         return JSONResponse({"error": str(FAILED), "message": FAILED}, 500)
-    return Response(b"".join(drawing.chunks), media_type="application/json", headers=FRESH)
+    return Response(b"".join(running.chunks), media_type="application/json", headers=FRESH)
 
 
 FIGURES: dict[str, tuple[type[Recipe], Callable[..., go.Figure]]] = {

@@ -210,6 +210,18 @@ def test_at_a_pause_those_who_wait_go_first():
     assert [part for _, part in order if part != PAUSE] == 3 * [b"walk"] + 3 * [b"measure"]
 
 
+def test_a_walk_does_not_wait_for_figures(server):
+    """As many figures as there are cores, each seconds of work; a walk that comes later is there before them."""
+    with concurrent.futures.ThreadPoolExecutor(routes.MAX_COMPUTING) as people:
+        address = f"{server}/lab/figure/law?data=heart&seed="
+        drawn = [people.submit(lambda k=k: get(f"{address}{900 + k}").read()) for k in range(routes.MAX_COMPUTING)]
+        time.sleep(0.5)
+        with get(f"{server}/lab/race?data=heart&n=50&nfe=5&seed=900") as response:
+            assert Trajectory.decode([response.read()]).header["done"]
+        assert not any(figure.done() for figure in drawn)
+        assert all(json.loads(figure.result())["data"] for figure in drawn)
+
+
 def test_trainings_wait_in_line_and_bad_ones_are_named(server):
     """One more than there are cores learns its place; a run without a proper name does not start."""
     address = f"{server}/lab/train?steps=100000&width=4&depth=1&batch=8&data=two_moons"
