@@ -260,7 +260,7 @@ class Train(Recipe):
     optional = ("schedule",)
 
     points: int = number(0, 0, 10_000)  # size of the training set; 0: fresh points for ever
-    steps: int = number(12_000, 10, 100_000)
+    steps: int = number(8_000, 10, 100_000)
     width: int = number(40, 4, 256)
     depth: int = number(4, 1, 8)
     target: str = choice("v", TARGETS)
