@@ -56,6 +56,7 @@ def control(recipe: type[Recipe], name: str) -> Component:
 
 def shown(recipe: Recipe) -> list:
     """What the controls of this recipe must show, in the order of its fields; those that say nothing hide."""
+    idle = recipe.idle
 
     def look(field: dataclasses.Field) -> dict:
         value, known = getattr(recipe, field.name), field.metadata.get("known")
@@ -65,7 +66,7 @@ def shown(recipe: Recipe) -> list:
         elif known and value not in known:
             settings["choices"] = choices([*known, value])
         if field.name in recipe.optional:
-            settings["visible"] = field.name not in recipe.idle
+            settings["visible"] = field.name not in idle
         return gr.update(value=value, **settings)
 
     return [look(field) for field in dataclasses.fields(recipe)]

@@ -64,7 +64,8 @@ class Exhibit:
 
         def update(*values) -> list:
             recipe = self.recipe(values)
-            return [*self.show(recipe, {}), *(gr.update(visible=name not in recipe.idle) for name in recipe.optional)]
+            idle = recipe.idle
+            return [*self.show(recipe, {}), *(gr.update(visible=name not in idle) for name in recipe.optional)]
 
         on_input(self.controls, self.guarded(update, outputs), outputs)
 

@@ -302,7 +302,7 @@ def test_slopes_exist_for_a_single_step(name):
     assert d_alpha.shape == d_sigma.shape == (2,) and (d_sigma > 0).all()
 
 
-@pytest.mark.parametrize("T", [2, 40, 2000])
+@pytest.mark.parametrize("T", [40, 2000])
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_chains_that_are_made_otherwise(name, T):
     """Without the shrinking the variances of the steps add up; with constant beta the end is the same."""
@@ -313,7 +313,7 @@ def test_chains_that_are_made_otherwise(name, T):
     assert grown.sigma[-1] ** 2 == pytest.approx(schedule.betas.sum().item())
     assert even.betas.max() - even.betas.min() < 1e-9
     end = max(schedule.alpha_bar[-1].item(), torch.finfo(torch.float64).eps)  # the flow ends at 0
-    assert even.alpha_bar[-1].item() == pytest.approx(end, rel=1e-6)
+    assert even.alpha_bar[-1].item() == pytest.approx(end, rel=1e-9)
 
 
 def test_levels_even_in_lam_preserve_the_variance():

@@ -191,6 +191,7 @@ def test_what_stands_beside_is_the_same_but_for_one_thing():
     assert recipe.alone == Images(seed=4) and recipe.other == Images(seed=4, weight=2)
     assert Images(beside="sampler").other == Images(sampler="ddpm")
     assert Images().other is None and Images(beside="weight", task="forward").other is None
+    assert {field.name for field in dataclasses.fields(Images)} >= set(Images.optional)
 
 
 def test_without_the_network_the_tab_says_so(monkeypatch):
