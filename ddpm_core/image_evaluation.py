@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import NamedTuple
 
 import torch
@@ -31,6 +31,7 @@ from .samplers import steps_for
 from .schedules import SCHEDULES
 
 PART = 250  # images at once
+NUMBERS = ("accuracy", "fid", "kid")
 
 
 def shares(data: Images) -> tuple[Images, Images, Images]:
@@ -67,25 +68,30 @@ def draw(denoiser: NetworkDenoiser, n: int, ways: Ways, seed: int) -> Images:
 def measure_images(
     denoiser: NetworkDenoiser, judge: Judge, ways: Sequence[Ways], n: int, seeds: Sequence[int]
 ) -> list[dict]:
-    """A row for each of the ways, printed as it comes: means over the seeds, of n images each."""
+    """A row for each of the ways, printed as it comes: means over the seeds, of n images each, and their deviation."""
     if n < 2:
         raise ValueError(f"need at least 2 samples, got {n}")
     bounds, rows = judge.bounds(n), []
 
     def tell(name: str, row: dict) -> None:
-        said = f"{name:<22} {row['accuracy']:8.3f} {min(row['by_class']):11.3f} {row['fid']:9.3f}"
-        print(f"{said} {row['fid'] / bounds['floor']['fid']:8.2f} {row['kid']:9.4f}", flush=True)
+        accuracy, fid, kid = (
+            f"{row[key]:.3f}" + (f" ± {row['deviation'][key]:.3f}" if "deviation" in row else "") for key in NUMBERS
+        )
+        ratio = row["fid"] / bounds["floor"]["fid"]
+        print(f"{name:<22} {accuracy:>15} {min(row['by_class']):11.3f} {fid:>16} {ratio:8.2f} {kid:>16}", flush=True)
 
-    print("sampler     nfe weight accuracy worst class       FID  / floor       KID")
+    print(f"sampler     nfe weight {'accuracy':>15} worst class {'FID':>16}  / floor {'KID':>16}")
     for name, bound in bounds.items():
         tell(name, bound)
     for way in ways:
         runs = [judge.judge(draw(denoiser, n, way, seed)) for seed in seeds]
-        row: dict = {key: mean(run[key] for run in runs) for key in ("accuracy", "fid", "kid")}
+        row: dict = {key: mean(run[key] for run in runs) for key in NUMBERS}
+        if len(runs) > 1:
+            row["deviation"] = {key: stdev(run[key] for run in runs) for key in NUMBERS}
         row["by_class"] = [mean(values) for values in zip(*(run["by_class"] for run in runs), strict=True)]
         tell(f"{way.sampler:<10} {way.nfe:4} {way.weight:6}", row)
         rows.append(way._asdict() | {"n": n, "seeds": len(seeds)} | row | bounds)
-    print(f"floor: {n} real images, ceiling: noise; means of {len(seeds)}")
+    print(f"floor: {n} real images, ceiling: noise; means of {len(seeds)} seeds, ± their standard deviation")
     return rows
 
 

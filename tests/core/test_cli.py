@@ -3,6 +3,7 @@ import re
 import signal
 import subprocess
 import sys
+from statistics import mean, stdev
 
 import numpy as np
 import pytest
@@ -220,6 +221,17 @@ def test_images_are_evaluated_at_every_cost_and_weight(cli, portrait, folder, tm
     assert "floor" in printed.out and "ceiling" in printed.out and "12 real ones" in printed.out
     with Image.open(tmp_path / "near.png") as picture:
         assert picture.size == (840, 56)
+
+
+def test_several_seeds_are_told_with_their_spread(cli, portrait, folder):
+    def numbers(*seeds):
+        command = ("evaluate", portrait, "--data", folder, "--samples", 12, "--nfe", 4, *seeds)
+        row = next(line for line in cli(*command)[1].out.splitlines() if line.startswith("dpmpp_2m"))
+        return [[float(value) for value in re.findall(r"-?[\d.]+", part)] for part in re.split(r"\s{2,}", row)[3::2]]
+
+    alone = [numbers("--seed", seed) for seed in (0, 1)]
+    for both, one, other in zip(numbers("--seeds", 2), *alone, strict=True):
+        assert both == pytest.approx([mean(one + other), stdev(one + other)], abs=2e-3)
 
 
 @pytest.mark.slow
