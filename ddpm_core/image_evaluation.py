@@ -91,7 +91,8 @@ def measure_images(
         row["by_class"] = [mean(values) for values in zip(*(run["by_class"] for run in runs), strict=True)]
         tell(f"{way.sampler:<10} {way.nfe:4} {way.weight:6}", row)
         rows.append(way._asdict() | {"n": n, "seeds": len(seeds)} | row | bounds)
-    print(f"floor: {n} real images, ceiling: noise; means of {len(seeds)} seeds, ± their standard deviation")
+    told = f"; means of {len(seeds)} seeds ± their standard deviation" if len(seeds) > 1 else ""
+    print(f"floor: {n} real images, ceiling: noise{told}")
     return rows
 
 
