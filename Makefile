@@ -1,5 +1,5 @@
 # make run    install what the lab needs and start it on http://localhost:7860
-# make test   install what the tests need, a browser too, and run them: those of the browser first, the short ones last
+# make test   install what the tests need, a browser too, and run them
 # make slow   run the long statistics, of which `make test` runs small versions
 # make check  lint, format and types
 #
@@ -15,7 +15,7 @@ run: $(VENV)/.run
 	$(BIN)/python app.py
 
 test: $(VENV)/.dev $(VENV)/.browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
