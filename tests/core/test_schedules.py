@@ -302,7 +302,7 @@ def test_slopes_exist_for_a_single_step(name):
     assert d_alpha.shape == d_sigma.shape == (2,) and (d_sigma > 0).all()
 
 
-@pytest.mark.parametrize("T", [40, 2000])
+@pytest.mark.parametrize("T", [2, 40, 2000])
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_chains_that_are_made_otherwise(name, T):
     """Without the shrinking the variances of the steps add up; with constant beta the end is the same."""
