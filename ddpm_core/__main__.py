@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import inspect
 import sys
@@ -21,8 +22,9 @@ from tqdm import tqdm
 from . import checkpoints, device
 from .datasets import DATASETS
 from .denoisers import TARGETS, Denoiser, NetworkDenoiser, guided
+from .discriminative import Rival
 from .image_evaluation import Judge, Ways, draw, measure_images
-from .images import fashion_mnist, grid
+from .images import Images, fashion_mnist, grid
 from .metrics import Measured, energy_distance, excess_nll, sliced_w2
 from .mixtures import GaussianMixture
 from .networks import MLP, NETWORKS, UNet
@@ -37,6 +39,7 @@ FOR_IMAGES: dict[str, dict] = {
     "train": dict(steps=40_000, batch=32, lr=3e-3, warmup=500, weighting="flat", schedule="cosine", shared=1),
     "sample": dict(sampler=Ways().sampler, schedule="cosine", steps=25, spacing=Ways().spacing, n=40),
 }
+AGAINST_ITSELF = dict(steps=1000, batch=64, lr=2e-4, warmup=100, ema=0.99)  # for images, on top of the above
 FOR_POINTS: dict[str, dict] = {
     "train": {},
     "sample": dict(sampler="ddpm", schedule="linear", steps=None, spacing="trailing", n=2000),
@@ -128,6 +131,29 @@ def new_network(
         return MLP(**sizes).reset(generator) if kind is MLP else UNet(**sizes)
 
 
+def rival_of(
+    start: NetworkDenoiser | None, args: argparse.Namespace, seed: int, kept: Path, accelerator
+) -> Rival | None:
+    """What --against asks for: the network of `start` and images that it drew, or those in the file `kept`, for a run
+    that goes on. Of several processes each draws its share.
+    """
+    if not args.against:
+        return None
+    if start is None or not isinstance(start.net, UNet):
+        raise ValueError("--against needs --start with a network of images, which draws what is to be told from data")
+    if args.resume:
+        drawn = safetensors.torch.load_file(kept)
+    else:
+        process, processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+        drawn = vars(draw(start, -(-args.against // processes), Ways(), seed * processes + process))
+        if accelerator:
+            drawn = {name: accelerator.gather(column.to(accelerator.device)).cpu() for name, column in drawn.items()}
+        if process == 0:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            safetensors.torch.save_file(drawn, kept)
+    return Rival(copy.deepcopy(start.net), Images(**drawn), args.beta)
+
+
 def train_one(dataset: str, args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     seed = SEEDS.get(dataset, 0) if args.seed is None else args.seed
@@ -135,15 +161,18 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     where = accelerator.device if accelerator else device.pick()
     data = fashion_mnist(folder=args.data) if dataset == IMAGES else DATASETS[dataset]()
     fields = [field.name for field in dataclasses.fields(TrainConfig)]
-    config = TrainConfig(**given(args, fields, FOR_IMAGES["train"] if dataset == IMAGES else FOR_POINTS["train"]))
+    defaults = FOR_IMAGES["train"] if dataset == IMAGES else FOR_POINTS["train"]
+    config = TrainConfig(**given(args, fields, defaults | (AGAINST_ITSELF if args.against else {})))
     out = Path(args.out or checkpoints.FOLDER / f"{dataset}.safetensors")
     unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
     generator = torch.Generator().manual_seed(seed)
-    start = checkpoints.load_checkpoint(args.start) if args.start else None
+    start = checkpoints.load_checkpoint(args.start, where) if args.start else None
+    drawn = out.with_suffix(".drawn")
+    rival = rival_of(start, args, seed, drawn, accelerator)
     net = new_network(dataset, config.target, start, given(args, SIZES, {}), generator).to(where)
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
     started, run = time.monotonic(), Run(unfinished, args.log, args.save_every, accelerator)
-    steps = train(net, data, config, generator=generator, resume=resume, accelerator=accelerator)
+    steps = train(net, data, config, generator=generator, resume=resume, accelerator=accelerator, rival=rival)
     step = run.follow(steps, config, int(resume["step"]) if resume else 0)
     if accelerator:
         accelerator.print(f"trained by {accelerator.num_processes} processes")
@@ -159,6 +188,7 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     seconds = time.monotonic() - started
     recipe = dataclasses.asdict(config) | {"seed": seed, "seconds": round(seconds, 1)}
     recipe |= {"start": start.metadata.get("training")} if start else {}
+    recipe |= {"against": args.against, "beta": args.beta} if rival else {}
     denoiser = NetworkDenoiser(step.ema.eval(), config.target)
     metadata: dict[str, Any] = {"dataset": dataset, "target": config.target, "training": recipe}
     if isinstance(data, GaussianMixture):
@@ -167,7 +197,8 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
         metadata |= {"pixels": "-1 .. 1, of mean -0.43 and standard deviation 0.71"}
         metadata["metrics"] = measure_images(denoiser, Judge(args.data), [Ways()], args.samples, [0])
     checkpoints.save_checkpoint(out, step.ema, metadata)
-    unfinished.unlink(missing_ok=True)
+    for leftover in (unfinished, drawn):
+        leftover.unlink(missing_ok=True)
     if isinstance(data, GaussianMixture):
         show(metadata["metrics"])
     print(f"{out} ({out.stat().st_size / 1000:.0f} kB, {seconds:.0f} s)")
@@ -263,6 +294,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", help="default: checkpoints/<dataset>.safetensors")
     p.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
     p.add_argument("--start", help="a checkpoint whose weights to begin with; for images --depth may add blocks to it")
+    usual = ", ".join(f"{name} {value}" for name, value in AGAINST_ITSELF.items())
+    p.add_argument("--against", type=int, default=0, help=f"images that --start draws, to be told from data; {usual}")
+    p.add_argument("--beta", type=float, default=Rival.beta, help="how near to --start this is to stay")
     p.add_argument("--save-every", type=float, default=300, help="seconds between two states to go on from")
     p.add_argument("--log", type=Path, help="a folder for losses, averaged weights and images, as often")
     p.add_argument("--data", type=Path, help="a folder with the four IDX files of the images; default: where they are")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from . import device
 from .denoisers import NetworkDenoiser, evaluations, guided
@@ -55,7 +56,7 @@ def draw(denoiser: NetworkDenoiser, n: int, ways: Ways, seed: int) -> Images:
     """n images [n, 1, 28, 28], of all classes in turn. ValueError if not one step can be paid for."""
     where, parts = next(denoiser.net.parameters()).device, []
     labels = torch.arange(n) % denoiser.net.classes
-    for k, told in enumerate(labels.split(PART)):
+    for k, told in enumerate(tqdm(labels.split(PART), unit_scale=PART, unit="image", leave=False, disable=None)):
         noise = ParticleNoise(seed * 1_000_003 + k, len(told), denoiser.net.shape, where)
         asked = guided(denoiser, told.to(where), ways.weight)
         steps = steps_for(ways.sampler, ways.nfe // evaluations(asked))

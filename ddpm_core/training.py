@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .denoisers import TARGETS
+from .discriminative import Rival
 from .mixtures import GaussianMixture
 from .networks import LAM_RANGE
 from .prediction import Prediction
@@ -61,7 +62,7 @@ class TrainStep:
 
     step: int  # 1 .. steps
     first: int  # the step before the first one of this run
-    loss: float  # mean squared error of the target per coordinate, weighted
+    loss: float  # mean squared error of the target per coordinate, weighted; against a rival, what its `loss` says
     lr: float
     ema: nn.Module
     state: Callable[[], dict[str, Tensor]]
@@ -129,8 +130,11 @@ def train(
     generator: torch.Generator,
     resume: dict[str, Tensor] | None = None,
     accelerator: Accelerator | None = None,
+    rival: Rival | None = None,
 ) -> Iterator[TrainStep]:
     """Train `net` in place on fresh samples of `data`; yields AFTER each optimiser and EMA step.
+
+    With a `rival` it learns to tell data from what that one drew, a batch of each in every step.
 
     A network with `classes` is told the labels too, but for the share config.unlabelled. With `resume`, a
     TrainStep.state() of an earlier run, it goes on exactly where that run was: bit for bit the same. With an
@@ -155,13 +159,15 @@ def train(
 
         optimiser.zero_grad()
         loss = torch.zeros((), device=device)
-        parts = _batch(config, data, getattr(net, "classes", 0), config.parts * processes, generator, device)
-        for asked, target, weight in islice(parts, process, None, processes):
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                out = model(*asked)
-            part = (weight * (out.float() - target).square()).mean()
-            (part * processes).backward()  # the gradients are averaged over the processes, not summed
-            loss += part.detach()
+        for real, source in [(True, data)] + ([(False, rival.drawn)] if rival else []):
+            parts = _batch(config, source, getattr(net, "classes", 0), config.parts * processes, generator, device)
+            for asked, target, weight, share in islice(parts, process, None, processes):
+                with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                    out = model(*asked)
+                error = weight * (out.float() - target).square()
+                part = rival.loss(real, error, asked, target, weight) / 2 if rival else error.mean()
+                (part * share * processes).backward()  # the gradients are averaged over the processes, not summed
+                loss += part.detach() * share
         optimiser.step()
         loss = accelerator.reduce(loss) if accelerator else loss
         done += 1
@@ -172,9 +178,9 @@ def train(
 
 def _batch(
     config: TrainConfig, data: GaussianMixture | Images, classes: int, parts: int, generator: torch.Generator, device
-) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Tensor]]:
+) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Tensor, float]]:
     """One batch in `parts`: what the network is asked, x [levels, points, ...], lam [levels, 1] and for one that knows
-    classes labels [levels, points]; the target, like x; and its weight, such that the means add up to the loss.
+    classes labels [levels, points]; the target, like x; the weight of its error; and the part's share of the batch.
     """
     levels = config.batch // math.gcd(config.batch, config.shared)
     if levels < parts:
@@ -194,7 +200,7 @@ def _batch(
         asked.append(label.masked_fill(unlabelled, classes).to(device).unflatten(0, (levels, -1)))
     cut = (column.tensor_split(parts) for column in (target, weight[each], *asked))
     for target_, weight_, *asked_ in zip(*cut, strict=True):
-        yield tuple(asked_), target_, weight_ * (len(target_) / levels)
+        yield tuple(asked_), target_, weight_, len(target_) / levels
 
 
 def _snapshot(done, net, ema, optimiser, generator) -> dict[str, Tensor]:

@@ -200,6 +200,32 @@ def test_a_network_of_images_can_grow_and_learn_on(cli, portrait, folder, tmp_pa
     assert load_checkpoint(out).net.hyperparameters == load_checkpoint(portrait).net.hyperparameters | {"depth": 2}
 
 
+def test_a_network_of_images_learns_against_what_it_drew(cli, portrait, folder, tmp_path, monkeypatch):
+    """What was drawn is kept for a run that goes on, which ends with the weights of one that was never stopped."""
+    command = ["train", "fashion_mnist", *BRIEF, "--data", folder, "--start", portrait, "--against", 12, "--beta", 0.5]
+    whole, stopped = tmp_path / "new" / "whole.safetensors", tmp_path / "new" / "stopped.safetensors"
+    assert cli(*command, "--out", whole)[0] is None
+    before, told = (load_checkpoint(path).metadata["training"] for path in (portrait, whole))
+    assert (told["against"], told["beta"]) == (12, 0.5) and told["start"] == before
+    with monkeypatch.context() as patch:
+        patch.setattr("ddpm_core.training_run.Run.stopped", lambda self: True)
+        assert cli(*command, "--out", stopped)[0] == 130
+    kept = safetensors.torch.load_file(stopped.with_suffix(".drawn"))
+    assert kept["pixels"].shape == (12, 1, 28, 28) and kept["labels"].tolist() == [*range(10), 0, 1]
+    assert cli(*command, "--out", stopped, "--resume")[0] is None
+    assert sorted(path.name for path in whole.parent.iterdir()) == ["stopped.safetensors", "whole.safetensors"]
+    a, b = (safetensors.torch.load_file(path) for path in (whole, stopped))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.usefixtures("measure_briefly")
+def test_who_learns_against_itself_needs_a_network_that_draws_images(cli, trained, folder, tmp_path):
+    for command in (["fashion_mnist", *BRIEF, "--data", folder], ["two_moons", *TINY, "--start", trained]):
+        status, _ = cli("train", *command, "--out", tmp_path / "net.safetensors", "--against", 12)
+        assert str(status).startswith("error: --against needs --start")
+    assert not list(tmp_path.iterdir())
+
+
 def test_images_are_sampled_to_a_picture(cli, portrait, tmp_path):
     def drawn(*options):
         assert cli("sample", portrait, "--steps", 3, "--n", 6, "--out", tmp_path / "x.png", *options)[0] is None
