@@ -3,7 +3,8 @@
 Least squares make a small network cover all of the data and a little more. What it covers too much is where its own
 samples lie and data do not, and telling the two apart takes no further network: of p, which learns, and p_ref, which
 drew the samples, log p(x) / p_ref(x) is the logit of a discriminator, the best one if p is the law of the data
-(Goodfellow et al. 2014, proposition 1). A denoiser bounds that ratio by what its error lacks of the other's.
+(Goodfellow et al. 2014, proposition 1). Of two denoisers it is how much smaller the one's squared error at x is than
+the other's, up to a factor at each noise level.
 """
 
 from __future__ import annotations

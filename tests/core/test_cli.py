@@ -1,3 +1,4 @@
+import math
 import os
 import re
 import signal
@@ -260,21 +261,34 @@ def test_several_seeds_are_told_with_their_spread(cli, portrait, folder):
         assert both == pytest.approx([mean(one + other), stdev(one + other)], abs=2e-3)
 
 
-@pytest.mark.slow
-def test_two_processes_take_the_steps_of_one(portrait, folder, tmp_path):
-    """By `accelerate launch`, which counts any device: each computes half of every batch, one of them writes."""
-    out = tmp_path / "both" / "net.safetensors"
+def two_processes(out, *arguments):
+    """Train by `accelerate launch`, which counts any device; one of the two writes `out`, and a log beside it."""
     launch = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
     launch += " --dynamo_backend no --main_process_port 0 -m ddpm_core"
-    command = [sys.executable, "-m", *launch.split(), *TINY_IMAGES, "--data", folder, "--out", out]
+    command = [sys.executable, "-m", *launch.split(), *arguments, "--out", out, "--log", out.parent / "log"]
     env = os.environ | {"DDPM_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
-    command += ["--log", out.parent / "log"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=env, cwd=FOLDER.parent)
     assert done.returncode == 0 and "2 processes" in done.stdout and done.stdout.count(str(out)) == 1, done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_steps_of_one(portrait, folder, tmp_path):
+    """Each computes half of every batch."""
+    out = tmp_path / "both" / "net.safetensors"
+    two_processes(out, *TINY_IMAGES, "--data", folder)
     alone, both = (np.loadtxt(path.parent / "log" / "loss.csv", delimiter=",") for path in (portrait, out))
     close(both, alone, 1e-4)
     a, b = (safetensors.torch.load_file(path) for path in (portrait, out))
     assert all(torch.allclose(a[key], b[key], atol=1e-4) for key in a)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_against_what_both_drew(portrait, folder, tmp_path):
+    """Each draws half of the images; at first nothing can be told apart, so that the loss is ln 2."""
+    out = tmp_path / "net.safetensors"
+    two_processes(out, "train", "fashion_mnist", *BRIEF, "--data", folder, "--start", portrait, "--against", "12")
+    losses = np.loadtxt(tmp_path / "log" / "loss.csv", delimiter=",")[:, 1]
+    assert losses[0] == pytest.approx(math.log(2), abs=1e-4) and losses[-1] != losses[0]
 
 
 # ---- errors: one line, no traceback ----
