@@ -163,9 +163,8 @@ def train(
             parts = _batch(config, source, getattr(net, "classes", 0), config.parts * processes, generator, device)
             for asked, target, weight, share in islice(parts, process, None, processes):
                 with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                    out = model(*asked)
-                error = weight * (out.float() - target).square()
-                part = rival.loss(real, error, asked, target, weight) / 2 if rival else error.mean()
+                    error = weight * (model(*asked).float() - target).square()
+                    part = rival.loss(real, error, asked, target, weight) / 2 if rival else error.mean()
                 (part * share * processes).backward()  # the gradients are averaged over the processes, not summed
                 loss += part.detach() * share
         optimiser.step()

@@ -9,7 +9,7 @@ from core_common import close
 from torch import nn
 
 from ddpm_core import MLP, GaussianMixture, Rival, TrainConfig, UNet, train
-from ddpm_core.training import amplitudes
+from ddpm_core.training import PRECISIONS, amplitudes
 
 DATA = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)
 
@@ -60,6 +60,17 @@ def test_it_begins_undecided():
     ]
     for ours, theirs in zip(*gradients, strict=True):
         close(ours, theirs, 1e-6)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_both_are_asked_with_the_same_precision(precision):
+    """Or the first step would see a difference where there is none: its loss is ln 2."""
+    torch.manual_seed(0)
+    net = MLP(width=16, depth=2)
+    nn.init.normal_(net.out.weight)
+    rival, config = Rival(copy.deepcopy(net), DATA, 10.0), TrainConfig(steps=1, batch=64, precision=precision)
+    (step,) = train(net, DATA, config, generator=torch.Generator().manual_seed(0), rival=rival)
+    assert step.loss == pytest.approx(math.log(2), abs=1e-6)
 
 
 def test_what_is_right_already_stays():
