@@ -30,7 +30,7 @@ from .mixtures import GaussianMixture
 from .networks import MLP, NETWORKS, UNet
 from .samplers import SAMPLERS, VARIANCES, ParticleNoise, Step
 from .schedules import SCHEDULES, SPACINGS, Schedule
-from .training import PRECISIONS, WEIGHTINGS, TrainConfig, train
+from .training import PRECISIONS, WEIGHTINGS, TrainConfig, position, train
 from .training_run import Run, processes
 
 IMAGES = "fashion_mnist"
@@ -131,20 +131,14 @@ def new_network(
         return MLP(**sizes).reset(generator) if kind is MLP else UNet(**sizes)
 
 
-def rival_of(
-    start: NetworkDenoiser | None, args: argparse.Namespace, seed: int, kept: Path, accelerator
-) -> Rival | None:
-    """What --against asks for: the network of `start` and images that it drew, or those in the file `kept`, for a run
-    that goes on. Of several processes each draws its share.
+def rival_of(start: NetworkDenoiser, args: argparse.Namespace, seed: int, kept: Path, accelerator) -> Rival:
+    """The network of `start` and the images that it draws, or those in the file `kept`, for a run that goes on. Of
+    several processes each draws its share.
     """
-    if not args.against:
-        return None
-    if start is None or not isinstance(start.net, UNet):
-        raise ValueError("--against needs --start with a network of images, which draws what is to be told from data")
     if args.resume:
         drawn = safetensors.torch.load_file(kept)
     else:
-        process, processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+        process, processes = position(accelerator)
         drawn = vars(draw(start, -(-args.against // processes), Ways(), seed * processes + process))
         if accelerator:
             drawn = {name: accelerator.gather(column.to(accelerator.device)).cpu() for name, column in drawn.items()}
@@ -167,9 +161,13 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
     generator = torch.Generator().manual_seed(seed)
     start = checkpoints.load_checkpoint(args.start, where) if args.start else None
-    drawn = out.with_suffix(".drawn")
-    rival = rival_of(start, args, seed, drawn, accelerator)
+    if args.against < 0:
+        raise ValueError(f"--against must be at least 0, got {args.against}")
+    if args.against and not (start and isinstance(start.net, UNet)):
+        raise ValueError("--against needs --start with a network of images, which draws what is to be told from data")
     net = new_network(dataset, config.target, start, given(args, SIZES, {}), generator).to(where)
+    drawn = out.with_suffix(".drawn")  # by `start`, which takes minutes: after all that may be refused
+    rival = rival_of(start, args, seed, drawn, accelerator) if start and args.against else None
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
     started, run = time.monotonic(), Run(unfinished, args.log, args.save_every, accelerator)
     steps = train(net, data, config, generator=generator, resume=resume, accelerator=accelerator, rival=rival)

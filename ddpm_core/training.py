@@ -122,6 +122,11 @@ def loss_floor(data: GaussianMixture, config: TrainConfig, lam: Tensor, *, n: in
     return torch.stack(floors)
 
 
+def position(accelerator: Accelerator | None) -> tuple[int, int]:
+    """Which process this is, and of how many."""
+    return (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+
+
 def train(
     net: nn.Module,
     data: GaussianMixture | Images,
@@ -144,7 +149,7 @@ def train(
     """
     device = next(net.parameters()).device
     ema = copy.deepcopy(net).requires_grad_(False)
-    process, processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+    process, processes = position(accelerator)
     model = accelerator.prepare(net) if accelerator else net
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     done = first = _restore(resume, net, ema, optimiser, generator) if resume else 0
