@@ -16,6 +16,18 @@ from .prediction import Prediction
 from .schedules import Schedule
 from .stepping import Counted, Noise, Step, Stride, strides, walk
 
+LONGEST = 4.0  # in lam
+
+
+def correctable(way: Stride) -> bool:
+    """Whether further slopes may correct Euler's step: not to or from infinity, nor on strides longer than LONGEST.
+
+    In a slope x0-hat counts 1 / rho. What is said of it at rho_t and was not at rho_s enters a mean of both
+    (rho_s - rho_t) / (2 rho_t) times: 1,200 times on the first of 13 strides of the cosine schedule, from 20,000 to 8,
+    where x_s is as good as pure noise and Euler's step is right.
+    """
+    return way.h <= LONGEST
+
 
 def euler(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
     """Euler's method in EDM coordinates, order 1 (Karras et al. 2022, algorithm 1 without its correction).
@@ -44,9 +56,9 @@ def euler_velocity(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise
 
 
 def heun_step(ask: Counted, prediction: Prediction, way: Stride) -> Tensor:
-    """The mean of the slopes here and at the end of Euler's step; an unbounded stride is Euler's."""
+    """The mean of the slopes here and at the end of Euler's step; where that cannot be, Euler's alone."""
     x = way.towards(prediction.x0, prediction.x)
-    if not way.bounded:
+    if not correctable(way):
         return x
     there = ask(x, *way.there)
     return way.along((prediction.eps + there.eps) / 2, prediction.x)
@@ -55,7 +67,7 @@ def heun_step(ask: Counted, prediction: Prediction, way: Stride) -> Tensor:
 def heun(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
     """Heun's method in EDM coordinates, order 2, two evaluations a step (Karras et al. 2022, algorithm 1).
 
-    One at the last step, and at the first where alpha_T = 0.
+    One at the last step, and at a first one from pure noise, or from all but pure noise: see `correctable`.
     """
     ways = strides(schedule)
 
@@ -79,14 +91,14 @@ def _through_middle(
 
     def halves(way: Stride) -> NoiseLevel:
         (a_s, s_s), (a_t, s_t) = way
-        return (1.0, middle_rho(s_s / a_s, s_t / a_t)) if way.bounded else way.here
+        return (1.0, middle_rho(s_s / a_s, s_t / a_t)) if correctable(way) else way.here
 
     ways = strides(schedule)
     middles = [halves(way) for way in ways]
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         way = ways[t - 1]
-        if not way.bounded:
+        if not correctable(way):
             return way.towards(prediction.x0, prediction.x)
         return way.along(slope(ask, prediction, Stride(way.here, middles[t - 1]), way), prediction.x)
 
@@ -96,7 +108,7 @@ def _through_middle(
 def dpm_solver_2(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
     """The slope halfway in lam, order 2, two evaluations a step (Lu et al. 2022a, algorithm 1 with r_1 = 1/2).
 
-    One evaluation, and a DDIM step, into data and from pure noise, where there is no middle.
+    One evaluation, and a DDIM step, where there is no middle: into data, from pure noise and what is almost that.
     """
 
     def slope(ask: Counted, here: Prediction, half: Stride, way: Stride) -> Tensor:
@@ -108,7 +120,7 @@ def dpm_solver_2(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: 
 def rk4(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
     """Runge and Kutta's classical method in EDM coordinates, order 4, four evaluations a step (Kutta 1901).
 
-    One evaluation, and Euler's step, into data and from pure noise.
+    One evaluation, and Euler's step, into data, from pure noise and from what is almost that.
     """
 
     def slope(ask: Counted, here: Prediction, half: Stride, way: Stride) -> Tensor:

@@ -337,6 +337,15 @@ def test_every_sampler_makes_the_law_of_the_data(variant, n, T):
     assert permutation_band(sliced_w2, last(walk), data, repeats=399, generator=generator).p > 0.01
 
 
+@pytest.mark.parametrize("name", ["heun", "dpm_solver_2", "rk4", "edm_stochastic"])
+def test_a_long_stride_from_almost_pure_noise_does_no_harm(name):
+    """Cosine's first stride at 25 evaluations spans 8 in lam: what is drawn is still as wide as the data."""
+    schedule = SCHEDULES["cosine"](1000).subsample(steps_for(name, 25))
+    noise = ParticleNoise(0, 300, (2,))
+    x = last(SAMPLERS[name](ROLL, schedule, noise.start().to(f64), noise=noise))
+    close(x.std(0), torch.ones(2, dtype=f64), 0.15)
+
+
 def test_churn_of_zero_is_heun():
     schedule, x_T = SCHEDULES["flow"](12), normal(20, 2)
     variants = (("heun", {}), ("edm_stochastic", {"churn": 0.0}))
