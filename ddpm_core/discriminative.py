@@ -33,15 +33,18 @@ class Rival:
         if not self.beta > 0:
             raise ValueError(f"beta must be above 0, got {self.beta}")
 
-    def loss(self, real: bool, error: Tensor, asked: tuple[Tensor, ...], target: Tensor, weight: Tensor) -> Tensor:
+    def loss(
+        self, real: bool, error: Tensor, asked: tuple[Tensor, ...], target: Tensor, weight: Tensor, looks: int = 1
+    ) -> Tensor:
         """-log of the probability that the network gives to what these points are, real or drawn; ln 2 at first.
 
         error  its weighted squared errors, like target [levels, points, ...], for `asked`: x, lam and maybe labels
+        looks  levels, one after the other, at which the same points are seen
 
-        The logit would be an average over noise and levels; here each draw of them is judged by itself, which is an
-        upper bound by Jensen's inequality.
+        The logit is an average over noise and levels, and the mean of so many draws stands for it: an upper bound of
+        the loss by Jensen's inequality, the closer the more there are.
         """
         with torch.no_grad():
             usual = weight * (self.reference(*asked) - target).square()
-        excess = (error - usual).flatten(2).sum(-1)  # [levels, points]; of real points it should fall
+        excess = (error - usual).flatten(2).sum(-1).unflatten(0, (-1, looks)).mean(1)  # of real points it should fall
         return F.softplus(self.beta * (excess if real else -excess)).mean()

@@ -41,6 +41,7 @@ class TrainConfig:
     lam_min: float = LAM_RANGE[0]  # where "uniform" draws from
     lam_max: float = LAM_RANGE[1]
     shared: int = 8  # points at each noise level: what a small network makes of a level is half its work
+    looks: int = 1  # noise levels at which each point is seen in a step, one after the other in a batch
     unlabelled: float = 0.1  # share of a batch that networks which know labels are not told (Ho & Salimans 2022)
     parts: int = 1  # that a batch is cut into, their gradients summed: less memory, the same step
     precision: str = "float32"  # of the network's arithmetic; the weights stay float32
@@ -54,6 +55,13 @@ class TrainConfig:
             raise ValueError(f"need steps >= 1, batch >= 1, 0 <= ema < 1, lam_min < lam_max; got {self}")
         if self.shared < 1 or self.parts < 1 or not 0 <= self.unlabelled <= 1:
             raise ValueError(f"need shared >= 1, parts >= 1, 0 <= unlabelled <= 1; got {self}")
+        if self.looks < 1 or self.levels % self.looks:
+            raise ValueError(f"looks must divide the {self.levels} noise levels of a batch, got {self.looks}")
+
+    @property
+    def levels(self) -> int:
+        """Noise levels in a batch."""
+        return self.batch // math.gcd(self.batch, self.shared)
 
 
 @dataclass(frozen=True)
@@ -169,7 +177,7 @@ def train(
             for asked, target, weight, share in islice(parts, process, None, processes):
                 with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
                     error = weight * (model(*asked).float() - target).square()
-                    part = rival.loss(real, error, asked, target, weight) / 2 if rival else error.mean()
+                    part = rival.loss(real, error, asked, target, weight, config.looks) / 2 if rival else error.mean()
                 (part * share * processes).backward()  # the gradients are averaged over the processes, not summed
                 loss += part.detach() * share
         optimiser.step()
@@ -186,13 +194,20 @@ def _batch(
     """One batch in `parts`: what the network is asked, x [levels, points, ...], lam [levels, 1] and for one that knows
     classes labels [levels, points]; the target, like x; the weight of its error; and the part's share of the batch.
     """
-    levels = config.batch // math.gcd(config.batch, config.shared)
-    if levels < parts:
-        raise ValueError(f"a batch of {levels} noise levels cannot be cut into {parts} parts")
-    x0, label = data.sample_labelled(config.batch, generator=generator)
-    x0 = x0.to(device, torch.float32).unflatten(0, (levels, -1))
+    levels, looks = config.levels, config.looks
+    points = levels // looks  # blocks of points, each of which is seen at `looks` levels
+    if points < parts:
+        raise ValueError(f"a batch of {points} times {looks} noise levels cannot be cut into {parts} parts")
+
+    def seen(column: Tensor) -> Tensor:
+        """[points * shared, ...] -> [levels, shared, ...]"""
+        return column.unflatten(0, (points, -1)).repeat_interleave(looks, 0).to(device)
+
+    x0, label = data.sample_labelled(config.batch // looks, generator=generator)
+    x0 = seen(x0.float())
     eps = torch.randn(x0.shape, generator=generator, device=generator.device).to(device)
     u = torch.rand(1, generator=generator, device=generator.device).cpu() + torch.arange(levels) / levels
+    u = u.unflatten(0, (looks, points)).T.flatten()  # the levels of a point lie as far from each other as they can
     lam, weight = (part.to(device)[:, None] for part in noise_levels(config, u % 1))
     each = (..., *[None] * (x0.ndim - 2))  # [levels, 1] -> [levels, 1, 1 ...]
     alpha, sigma = (part[each] for part in amplitudes(lam))
@@ -200,10 +215,11 @@ def _batch(
     target = getattr(Prediction.of(x, alpha, sigma, x0=x0), config.target)
     asked = [x, lam]
     if classes:
-        unlabelled = torch.rand(config.batch, generator=generator, device=generator.device).cpu() < config.unlabelled
-        asked.append(label.masked_fill(unlabelled, classes).to(device).unflatten(0, (levels, -1)))
-    cut = (column.tensor_split(parts) for column in (target, weight[each], *asked))
-    for target_, weight_, *asked_ in zip(*cut, strict=True):
+        unlabelled = torch.rand(len(label), generator=generator, device=generator.device).cpu() < config.unlabelled
+        asked.append(seen(label.masked_fill(unlabelled, classes)))
+    columns = (column.unflatten(0, (points, looks)).tensor_split(parts) for column in (target, weight[each], *asked))
+    for part in zip(*columns, strict=True):
+        target_, weight_, *asked_ = (column.flatten(0, 1) for column in part)
         yield tuple(asked_), target_, weight_, len(target_) / levels
 
 

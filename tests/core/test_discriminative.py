@@ -93,17 +93,56 @@ def test_a_small_beta_lets_it_go_further():
     assert 0 < moved[0] < moved[1]
 
 
-def test_parts_add_up():
-    """A batch cut into parts gives the loss of the whole."""
+@pytest.mark.parametrize(("looks", "parts"), [(1, 5), (3, 3)])
+def test_parts_add_up(looks, parts):
+    """A batch cut into parts gives the loss of the whole; the levels of one point stay together."""
     torch.manual_seed(0)
     rival = Rival(Width(1.3), Width(1.3).law())
 
     def losses(parts):
-        config = TrainConfig(steps=3, batch=24, shared=2, warmup=0, lr=0.1, parts=parts)
+        config = TrainConfig(steps=3, batch=24, shared=2, looks=looks, warmup=0, lr=0.1, parts=parts)
         generator = torch.Generator().manual_seed(0)
         return [step.loss for step in train(Width(1.1), DATA, config, generator=generator, rival=rival)]
 
-    assert losses(1) == pytest.approx(losses(5), rel=1e-5)
+    assert losses(1) == pytest.approx(losses(parts), rel=1e-5)
+
+
+def test_looks_are_at_the_same_points_and_far_apart():
+    seen = []
+
+    class Witness(Rival):
+        def loss(self, real, error, asked, target, weight, looks=1):
+            alpha, sigma = (part[..., None] for part in amplitudes(asked[1]))
+            seen.append((alpha * asked[0] - sigma * target, asked[1]))  # the points themselves, and their levels
+            return super().loss(real, error, asked, target, weight, looks)
+
+    rival = Witness(Width(1.3), Width(1.3).law())
+    config = TrainConfig(steps=1, batch=24, shared=2, looks=3, lam_min=-3, lam_max=3)
+    list(train(Width(1.1), DATA, config, generator=torch.Generator().manual_seed(0), rival=rival))
+    for column in seen:  # real, drawn: 4 times 2 points, each at 3 levels
+        points, lam = (part.unflatten(0, (4, 3)) for part in column)
+        close(points, points[:, :1].expand_as(points), 1e-5)
+        assert len(torch.unique(points[:, 0].round(decimals=3))) == 4 * 2 * 2
+        assert len(lam.unique()) == 12
+        close(lam.squeeze(-1).sort(1).values.diff(dim=1), torch.full((4, 2), 6 / 3), 1e-5)
+
+
+def test_more_looks_bound_the_loss_closer():
+    """The same errors: the loss of the mean logit is below the mean of the losses, and is what is done by hand."""
+    torch.manual_seed(0)
+    rival, x, lam, target = Rival(Width(1.3), DATA, 2.0), torch.randn(6, 5, 2), torch.randn(6, 1), torch.randn(6, 5, 2)
+    asked, weight = (x, lam), torch.ones(6, 1, 1)
+    error = (Width(1.0)(*asked) - target).square()
+    losses = [rival.loss(True, error, asked, target, weight, looks).item() for looks in (1, 2, 6)]
+    assert losses[0] > losses[1] > losses[2]
+    excess = (error - (Width(1.3)(*asked) - target).square()).sum(-1).mean(0)
+    close(losses[2], (1 + (2 * excess).exp()).log().mean().item(), 1e-5)
+
+
+@pytest.mark.parametrize("looks", [0, 5, 24])
+def test_looks_divide_the_levels(looks):
+    with pytest.raises(ValueError, match="looks must divide the 12 noise levels"):
+        TrainConfig(batch=24, shared=2, looks=looks)
 
 
 def test_labels_are_told_to_both():
