@@ -39,7 +39,7 @@ FOR_IMAGES: dict[str, dict] = {
     "train": dict(steps=40_000, batch=32, lr=3e-3, warmup=500, weighting="flat", schedule="cosine", shared=1),
     "sample": dict(sampler=Ways().sampler, schedule="cosine", steps=25, spacing=Ways().spacing, n=40),
 }
-AGAINST_ITSELF = dict(steps=1000, looks=4, lr=1e-4, warmup=100, ema=0.995)  # for images, on top of the above
+AGAINST_ITSELF = dict(steps=1000, batch=64, lr=2e-4, warmup=100, ema=0.99)  # for images, on top of the above
 FOR_POINTS: dict[str, dict] = {
     "train": {},
     "sample": dict(sampler="ddpm", schedule="linear", steps=None, spacing="trailing", n=2000),
