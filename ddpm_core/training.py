@@ -197,7 +197,7 @@ def _batch(
     levels, looks = config.levels, config.looks
     points = levels // looks  # blocks of points, each of which is seen at `looks` levels
     if points < parts:
-        raise ValueError(f"a batch of {points} times {looks} noise levels cannot be cut into {parts} parts")
+        raise ValueError(f"a batch of {levels} noise levels, {looks} for each point, cannot be cut into {parts} parts")
 
     def seen(column: Tensor) -> Tensor:
         """[points * shared, ...] -> [levels, shared, ...]"""

@@ -228,17 +228,7 @@ def test_who_learns_against_itself_needs_a_network_that_draws_images(cli, traine
 
 
 def test_what_is_refused_is_refused_before_anything_is_drawn(cli, portrait, folder, tmp_path):
-    command = [
-        "train",
-        "fashion_mnist",
-        *BRIEF,
-        "--data",
-        folder,
-        "--start",
-        portrait,
-        "--out",
-        tmp_path / "x.safetensors",
-    ]
+    command = ["train", "fashion_mnist", *BRIEF, "--data", folder, "--start", portrait, "--out", tmp_path / "x"]
     for wrong, says in [(["--against", -1], "at least 0"), (["--against", 12, "--target", "eps"], "predicts eps")]:
         status, _ = cli(*command, *wrong)
         assert str(status).startswith("error: ") and says in str(status)
