@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
@@ -52,8 +52,12 @@ class Ways(NamedTuple):
     spacing: str = "trailing"
 
 
+@lru_cache(maxsize=1)
 def draw(denoiser: NetworkDenoiser, n: int, ways: Ways, seed: int) -> Images:
-    """n images [n, 1, 28, 28], of all classes in turn. ValueError if not one step can be paid for."""
+    """n images [n, 1, 28, 28], of all classes in turn. ValueError if not one step can be paid for.
+
+    The last ones are kept, since they take minutes and may be both measured and learned from.
+    """
     where, parts = next(denoiser.net.parameters()).device, []
     labels = torch.arange(n) % denoiser.net.classes
     for k, told in enumerate(tqdm(labels.split(PART), unit_scale=PART, unit="image", leave=False, disable=None)):

@@ -14,7 +14,7 @@ from core_common import close
 from image_common import write
 from PIL import Image
 
-from ddpm_core import SAMPLERS, SCHEDULES, load_checkpoint
+from ddpm_core import SAMPLERS, SCHEDULES, device, load_checkpoint
 from ddpm_core.__main__ import EVALUATIONS, main
 from ddpm_core.checkpoints import FOLDER
 
@@ -256,6 +256,13 @@ def test_images_are_evaluated_at_every_cost_and_weight(cli, portrait, folder, tm
     assert "floor" in printed.out and "ceiling" in printed.out and "12 real ones" in printed.out
     with Image.open(tmp_path / "near.png") as picture:
         assert picture.size == (840, 56)
+
+
+def test_the_images_that_were_measured_are_those_that_are_learned_from(cli, portrait, folder, monkeypatch):
+    walks, walk = [], device.walk
+    monkeypatch.setattr(device, "walk", lambda *args, **more: walks.append(args) or walk(*args, **more))
+    status, _ = cli("evaluate", portrait, "--data", folder, "--samples", 12, "--nfe", 4, "--score")
+    assert status is None and len(walks) == 1
 
 
 def test_several_seeds_are_told_with_their_spread(cli, portrait, folder):
