@@ -69,4 +69,4 @@ def _adaptive(ask: Counted, schedule: Schedule, x_T: Tensor, tolerance: float) -
                 yield Step(t, prediction.x, prediction, ask.nfe)
             here, y, k1 = there, end, k4
         h *= min(max(0.9 * (tolerance / max(error, 1e-300)) ** (1 / 3), 0.2), 5.0)
-    yield arrived(strides(schedule)[0].towards(prediction.x0, prediction.x), ask.nfe)
+    yield arrived(strides(schedule)[0].towards(prediction), ask.nfe)

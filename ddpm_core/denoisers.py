@@ -110,18 +110,19 @@ class NetworkDenoiser:
 
     def __call__(self, x: Tensor, alpha: float, sigma: float) -> Prediction:
         scale, level = math.hypot(alpha, sigma), self.levels.get((alpha, sigma))
-        with torch.no_grad():
-            if level is None:
-                lam = torch.full((), half_log_snr(alpha, sigma), device=x.device, dtype=x.dtype)
+        if level is None:
+            lam = torch.full((), half_log_snr(alpha, sigma), device=x.device, dtype=x.dtype)
+            with torch.no_grad():
                 out = self.net(x / scale, lam, *(() if self.label is None else (self.label,)))
-            else:
-                out = self.net.at(x if scale == 1 else x / scale, level)
+        else:  # in a walk, where no_grad takes a hundredth of a step, and networks that have learned keep no graph
+            out = self.net.at(x if scale == 1 else x / scale, level)
+            out = out.detach() if out.requires_grad else out
         return self._prediction(x, alpha, sigma, out, scale)
 
     def _prediction(self, x: Tensor, alpha: float, sigma: float, out: Tensor, scale: float) -> Prediction:
         """v scales with the point; eps and x0 do not."""
         scaled = self.target == "v" and scale != 1
-        return Prediction.of(x, alpha, sigma, **{self.target: out * scale if scaled else out})
+        return Prediction(x, alpha, sigma, self.target, out * scale if scaled else out)
 
 
 class Guided:

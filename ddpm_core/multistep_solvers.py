@@ -158,7 +158,7 @@ def _noise_solver(
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         history.appendleft(prediction.eps)
-        return add_weighted(ways[t - 1].towards(prediction.x0, prediction.x), weights[t - 1], history)
+        return add_weighted(ways[t - 1].towards(prediction), weights[t - 1], history)
 
     return walk(denoiser, schedule, x_T, update)
 

@@ -37,7 +37,7 @@ def euler(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) 
     ways = strides(schedule)
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
-        return ways[t - 1].towards(prediction.x0, prediction.x)
+        return ways[t - 1].towards(prediction)
 
     return walk(denoiser, schedule, x_T, update)
 
@@ -57,7 +57,7 @@ def euler_velocity(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise
 
 def heun_step(ask: Counted, prediction: Prediction, way: Stride) -> Tensor:
     """The mean of the slopes here and at the end of Euler's step; where that cannot be, Euler's alone."""
-    x = way.towards(prediction.x0, prediction.x)
+    x = way.towards(prediction)
     if not correctable(way):
         return x
     there = ask(x, *way.there)
@@ -99,7 +99,7 @@ def _through_middle(
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         way = ways[t - 1]
         if not correctable(way):
-            return way.towards(prediction.x0, prediction.x)
+            return way.towards(prediction)
         return way.along(slope(ask, prediction, Stride(way.here, middles[t - 1]), way), prediction.x)
 
     return walk(denoiser, schedule, x_T, update, middles)
@@ -112,7 +112,7 @@ def dpm_solver_2(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: 
     """
 
     def slope(ask: Counted, here: Prediction, half: Stride, way: Stride) -> Tensor:
-        return ask(half.towards(here.x0, here.x), *half.there).eps
+        return ask(half.towards(here), *half.there).eps
 
     return _through_middle(denoiser, schedule, x_T, lambda rho_s, rho_t: math.sqrt(rho_s * rho_t), slope)
 

@@ -49,7 +49,7 @@ def _sweeps(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, count: int) -> 
         nfe += first * evaluations(denoiser)
         before, xs = xs, list(xs)
         for t in range(first, 0, -1):
-            xs[t - 1] = ways[t - 1].towards(x0s[t], xs[t])
+            xs[t - 1] = ways[t - 1].towards(Prediction.of(xs[t], *level[t], x0=x0s[t]))
         x0s[0] = xs[0]
         changes = [(new - old).square().mean() / s**2 for new, old, s in zip(xs, before, scale, strict=True)]
         yield Sweep(k, torch.stack(xs), torch.stack(x0s), torch.stack(changes).mean().sqrt(), nfe)

@@ -11,16 +11,6 @@ from .mixtures import GaussianMixture
 DATA_STREAM = 2**32  # later than any step
 
 
-class Key(np.random.bit_generator.ISeedSequence):
-    """Philox's key as it stands. Given as `key=` it costs three times as much, and a walk makes one at each step."""
-
-    def __init__(self, *key: int):
-        self.key = np.array(key, dtype=np.uint64)
-
-    def generate_state(self, n_words, dtype=np.uint32):
-        return self.key
-
-
 class ParticleNoise:
     """Unit normal noise whose row i depends on (seed, t, i) only: not on n, the device or the order of calls.
 
@@ -31,12 +21,17 @@ class ParticleNoise:
     def __init__(self, seed: int, n: int, shape: tuple[int, ...] = (2,), device: torch.device | str = "cpu"):
         if not 0 <= seed < 2**64 or n < 0:
             raise ValueError(f"need seed in 0 .. 2^64 - 1 and n >= 0, got seed = {seed}, n = {n}")
-        self.seed, self.shape, self.device = seed, (n, *shape), device
+        self.seed, self.shape, self.device = seed, (n, *shape), torch.device(device)
+        self.bits = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
+        self.unused = self.bits.state
+        self.normal = np.random.Generator(self.bits).standard_normal
 
     def __call__(self, t: int) -> Tensor:
         """z for the step that leaves t, float32 [n, *shape]."""
-        bits = np.random.Philox(Key(self.seed, t))  # type: ignore[arg-type]  # numpy's stubs know SeedSequence only
-        z = np.random.Generator(bits).standard_normal(self.shape, dtype=np.float32)
+        with self.bits.lock:  # two threads may share the noise
+            self.unused["state"]["key"][1] = t  # a new Philox would cost three times as much at every step
+            self.bits.state = self.unused
+            z = self.normal(self.shape, dtype=np.float32)
         return torch.from_numpy(z).to(self.device)
 
     def start(self) -> Tensor:

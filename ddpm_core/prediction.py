@@ -45,17 +45,24 @@ class Prediction:
         ((name, value),) = view.items()
         return cls(x, alpha, sigma, name, value)
 
+    def blend(self, of_x: Level, of_x0: Level) -> Tensor:
+        """of_x x + of_x0 x0, a new tensor: what strides are made of, in two passes over x whichever view is known.
+
+        ValueError at alpha = 0 when only eps or score is known.
+        """
+        a, s, of_value = self.alpha, self.sigma, of_x0
+        if self.given == "v":
+            of_x, of_value = of_x + of_x0 * a / (a * a + s * s), -of_x0 * s / (a * a + s * s)
+        elif self.given != "x0":
+            share = of_x0 / _nonzero(a, "alpha", f"x0 from {self.given}")
+            of_x, of_value = of_x + share, share * (s * s if self.given == "score" else -s)
+        x = of_x * self.x
+        return x + of_value * self.value if isinstance(of_value, Tensor) else x.add_(self.value, alpha=of_value)
+
     @cached_property
     def x0(self) -> Tensor:
         """The clean point expected. ValueError at alpha = 0 when only eps or score is known."""
-        a, s = self.alpha, self.sigma
-        if self.given == "x0":
-            return self.value
-        if self.given == "v":
-            of_x, of_v = a / (a * a + s * s), s / (a * a + s * s)  # numbers first: two passes over x
-            x0 = of_x * self.x
-            return x0.sub_(self.value, alpha=of_v) if isinstance(of_v, float) else x0 - of_v * self.value
-        return (self.x - s * self.eps) / _nonzero(a, "alpha", f"x0 from {self.given}")
+        return self.value if self.given == "x0" else self.blend(0, 1)
 
     @cached_property
     def eps(self) -> Tensor:

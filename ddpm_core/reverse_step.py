@@ -85,8 +85,8 @@ def gaussian_reverse(
     if not 1 <= t <= schedule.T:
         raise ValueError(f"need 1 <= t <= {schedule.T}, got t = {t}")
     of_x0, of_x = (part[t - 1].item() for part in posterior_coefficients(schedule))
-    x0 = denoiser(x, schedule.alpha[t].item(), schedule.sigma[t].item()).x0
-    return of_x0 * x0 + of_x * x, reverse_variances(schedule, variance)[t - 1].item()
+    prediction = denoiser(x, schedule.alpha[t].item(), schedule.sigma[t].item())
+    return prediction.blend(of_x, of_x0), reverse_variances(schedule, variance)[t - 1].item()
 
 
 def gaussian_misfit(

@@ -40,8 +40,7 @@ def ddpm(
     known = reverse_variances(schedule, "beta_tilde" if variance == "optimal" else variance).tolist()
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
-        x = prediction.x
-        mean = (of_x[t - 1] * x).add_(prediction.x0, alpha=of_x0[t - 1])
+        x, mean = prediction.x, prediction.blend(of_x[t - 1], of_x0[t - 1])
         if t == 1:
             return mean
         z = noise(t).to(x)
@@ -68,7 +67,7 @@ def ddim(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, e
     ]
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
-        x = lower[t - 1].towards(prediction.x0, prediction.x)
+        x = lower[t - 1].towards(prediction)
         return x.add_(noise(t).to(x), alpha=fresh[t - 1]) if fresh[t - 1] > 0 else x
 
     return walk(denoiser, schedule, x_T, update)
@@ -84,7 +83,7 @@ def euler_ancestral(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, nois
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         way = ways[t - 1]
-        x = way.overshoot.towards(prediction.x0, prediction.x)
+        x = way.overshoot.towards(prediction)
         return x.add_(noise(t).to(x), alpha=way.fresh) if t > 1 else x
 
     return walk(denoiser, schedule, x_T, update)
@@ -155,7 +154,7 @@ def langevin_pc(
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         way = ways[t - 1]
-        x = way.towards(prediction.x0, prediction.x)
+        x = way.towards(prediction)
         if t == 1 or step == 0:
             return x
         sigma = way.there[1]

@@ -78,9 +78,9 @@ class Stride(NamedTuple):
         """Standard deviation of q(x_t | x_s, x0), sigma_t sqrt(1 - e^-2h)."""
         return self.there[1] * math.sqrt(1 - self.decay**2)
 
-    def towards(self, x0: Tensor, x: Tensor) -> Tensor:
-        """Where x arrives if x0 is right all the way, both [n, ...]: DDIM. A new tensor."""
-        return (self.kept * x).add_(x0, alpha=self.gain)
+    def towards(self, prediction: Prediction) -> Tensor:
+        """Where x arrives if its x0 is right all the way: DDIM. A new tensor."""
+        return prediction.blend(self.kept, self.gain)
 
     def along(self, eps: Tensor, x: Tensor) -> Tensor:
         """Where x arrives if eps is right all the way: a straight line in EDM coordinates, d(x / alpha) = eps d(rho).

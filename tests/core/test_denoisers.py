@@ -176,7 +176,12 @@ def test_an_eps_network_cannot_answer_from_pure_noise():
 
 
 def test_sampling_builds_no_graph():
-    assert not NetworkDenoiser(MLP(width=16, depth=2))(torch.zeros(1, 2), 0.8, 0.6).x0.requires_grad
+    denoiser, x = NetworkDenoiser(roused(MLP(width=16, depth=2))), normal(1, 2)
+    prepared = denoiser.along(SCHEDULES["flow"](2))
+    assert next(denoiser.net.parameters()).requires_grad and (0.5, 0.5) in prepared.levels
+    for asked in (denoiser, prepared):
+        assert not asked(x, 0.5, 0.5).x0.requires_grad
+        assert not asked(x.clone().requires_grad_(), 0.5, 0.5).value.requires_grad
 
 
 def test_unknown_target_lists_the_known_ones():

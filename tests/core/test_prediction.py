@@ -36,6 +36,18 @@ def test_any_view_gives_back_the_point_and_the_noise(given, level, pair):
 
 
 @pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("given", VIEWS)
+def test_any_view_can_be_blended_with_the_point(given, level, pair):
+    (x0, eps), (alpha, sigma) = pair, LEVELS[level]
+    x = alpha * x0 + sigma * eps
+    prediction = Prediction.of(x, alpha, sigma, **{given: getattr(Prediction.of(x, alpha, sigma, x0=x0), given)})
+    for of_x, of_x0 in [(0.3, -1.7), (0.0, 1.0), (1.0, 0.0), (0, 2), (alpha, sigma)]:
+        x_before, value_before = x.clone(), prediction.value.clone()
+        close(prediction.blend(of_x, of_x0), of_x * x + of_x0 * x0, 1e-10)
+        assert x.equal(x_before) and prediction.value.equal(value_before)
+
+
+@pytest.mark.parametrize("level", LEVELS)
 def test_x_and_v_are_x0_and_eps_turned_and_stretched(level, pair):
     """(x, v) is (x0, eps) turned by atan2(sigma, alpha) and stretched by hypot(alpha, sigma)."""
     (x0, eps), (alpha, sigma) = pair, LEVELS[level]
