@@ -236,14 +236,15 @@ def evaluate_command(args: argparse.Namespace) -> None:
 def evaluate_images(denoiser: NetworkDenoiser, args: argparse.Namespace) -> None:
     judge, n = Judge(args.data), args.samples
     ways = [Ways(weight, nfe, args.sampler, args.spacing) for nfe in args.nfe for weight in args.weight]
-    ours = draw(denoiser, n, ways[0], args.seed) if args.score else None  # the first that will be measured
-    measure_images(denoiser, judge, ways, n, range(args.seed, args.seed + args.seeds))
+    first = (ways[0], args.seed)
+    drawn = {first: draw(denoiser, n, *first)} if args.score else {}
+    measure_images(denoiser, judge, ways, n, range(args.seed, args.seed + args.seeds), drawn)
     if args.nearest:
         picture, near, usual = judge.neighbours(draw(denoiser, 30, ways[0], args.seed))
         picture.save(args.nearest)
         print(f"RMS of a pixel to the nearest training image, median: {near.median():.3f}; test: {usual.median():.3f}")
-    if ours:
-        real = judge.train[:n]
+    if args.score:
+        ours, real = drawn[first], judge.train[:n]
         print(f"test accuracy of a classifier fit to {n} of them: {judge.accuracy_score(ours):.3f}", flush=True)
         print(f"and of one fit to {n} real ones: {judge.accuracy_score(real):.3f}")
 

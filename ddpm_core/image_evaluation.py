@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
@@ -52,12 +52,8 @@ class Ways(NamedTuple):
     spacing: str = "trailing"
 
 
-@lru_cache(maxsize=1)
 def draw(denoiser: NetworkDenoiser, n: int, ways: Ways, seed: int) -> Images:
-    """n images [n, 1, 28, 28], of all classes in turn. ValueError if not one step can be paid for.
-
-    The last ones are kept, since they take minutes and may be both measured and learned from.
-    """
+    """n images [n, 1, 28, 28], of all classes in turn. ValueError if not one step can be paid for."""
     where, parts = next(denoiser.net.parameters()).device, []
     labels = torch.arange(n) % denoiser.net.classes
     for k, told in enumerate(tqdm(labels.split(PART), unit_scale=PART, unit="image", leave=False, disable=None)):
@@ -71,9 +67,17 @@ def draw(denoiser: NetworkDenoiser, n: int, ways: Ways, seed: int) -> Images:
 
 
 def measure_images(
-    denoiser: NetworkDenoiser, judge: Judge, ways: Sequence[Ways], n: int, seeds: Sequence[int]
+    denoiser: NetworkDenoiser,
+    judge: Judge,
+    ways: Sequence[Ways],
+    n: int,
+    seeds: Sequence[int],
+    drawn: Mapping[tuple[Ways, int], Images] | None = None,
 ) -> list[dict]:
-    """A row for each of the ways, printed as it comes: means over the seeds, of n images each, and their deviation."""
+    """A row for each of the ways, printed as it comes: means over the seeds, of n images each, and their deviation.
+
+    drawn: images that some of the ways and seeds have given already, since they take minutes.
+    """
     if n < 2:
         raise ValueError(f"need at least 2 samples, got {n}")
     bounds, rows = judge.bounds(n), []
@@ -89,7 +93,7 @@ def measure_images(
     for name, bound in bounds.items():
         tell(name, bound)
     for way in ways:
-        runs = [judge.judge(draw(denoiser, n, way, seed)) for seed in seeds]
+        runs = [judge.judge((drawn or {}).get((way, seed)) or draw(denoiser, n, way, seed)) for seed in seeds]
         row: dict = {key: mean(run[key] for run in runs) for key in NUMBERS}
         if len(runs) > 1:
             row["deviation"] = {key: stdev(run[key] for run in runs) for key in NUMBERS}
