@@ -147,7 +147,7 @@ class Guided:
         if self.weight == 0:
             return self.unconditional(x, alpha, sigma)
         told, untold = self._both(x, alpha, sigma)
-        return Prediction.of(x, alpha, sigma, **{told.given: torch.lerp(untold.value, told.value, self.weight)})
+        return Prediction(x, alpha, sigma, told.given, torch.lerp(untold.value, told.value, self.weight))
 
     def _both(self, x: Tensor, alpha: float, sigma: float) -> list[Prediction]:
         told, untold = self.conditional, self.unconditional
@@ -157,7 +157,7 @@ class Guided:
             labels = (torch.as_tensor(told.net.classes if d.label is None else d.label) for d in (told, untold))
             self.joint = told.given_label(torch.cat([label.expand(len(x)).to(x.device) for label in labels]))
         both = self.joint(torch.cat([x, x]), alpha, sigma)
-        return [Prediction.of(x, alpha, sigma, **{both.given: part}) for part in both.value.chunk(2)]
+        return [Prediction(x, alpha, sigma, both.given, part) for part in both.value.chunk(2)]
 
 
 def guided(denoiser: NetworkDenoiser, label: Tensor | int | None, weight: float) -> Denoiser:
