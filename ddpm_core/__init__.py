@@ -7,6 +7,7 @@ from .datasets import DATASETS
 from .denoisers import Denoiser, EmpiricalDenoiser, MixtureDenoiser, NetworkDenoiser
 from .discriminative import Rival
 from .distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
+from .distillation import Teacher
 from .exact_flow import exact_flow, exact_flow_between
 from .intervals import Measured, bootstrap_interval, permutation_band
 from .langevin import annealed, langevin
@@ -41,6 +42,7 @@ __all__ = [
     "Rival",
     "Schedule",
     "Step",
+    "Teacher",
     "TrainConfig",
     "TrainStep",
     "UNet",

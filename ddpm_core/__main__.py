@@ -23,11 +23,12 @@ from . import checkpoints, device
 from .datasets import DATASETS
 from .denoisers import TARGETS, Denoiser, NetworkDenoiser, guided
 from .discriminative import Rival
+from .distillation import Teacher
 from .image_evaluation import Judge, Ways, draw, measure_images
 from .images import Images, fashion_mnist, grid
 from .metrics import Measured, energy_distance, excess_nll, sliced_w2
 from .mixtures import GaussianMixture
-from .networks import MLP, NETWORKS, UNet
+from .networks import LAM_RANGE, MLP, NETWORKS, UNet
 from .samplers import SAMPLERS, VARIANCES, ParticleNoise, Step
 from .schedules import SCHEDULES, SPACINGS, Schedule
 from .training import PRECISIONS, WEIGHTINGS, TrainConfig, position, train
@@ -40,6 +41,7 @@ FOR_IMAGES: dict[str, dict] = {
     "sample": dict(sampler=Ways().sampler, schedule="cosine", steps=25, spacing=Ways().spacing, n=40),
 }
 AGAINST_ITSELF = dict(steps=1000, batch=64, lr=2e-4, warmup=100, ema=0.99)  # for images, on top of the above
+GUIDED = dict(steps=10_000, lr=1e-3, warmup=200)  # the same for what guidance makes of a network
 FOR_POINTS: dict[str, dict] = {
     "train": {},
     "sample": dict(sampler="ddpm", schedule="linear", steps=None, spacing="trailing", n=2000),
@@ -148,6 +150,14 @@ def rival_of(start: NetworkDenoiser, args: argparse.Namespace, seed: int, kept: 
     return Rival(copy.deepcopy(start.net), Images(**drawn), args.beta)
 
 
+def teacher_of(start: NetworkDenoiser, weaker: NetworkDenoiser | None, args: argparse.Namespace) -> Teacher:
+    """The network of `start`, guided as --weight, --above, --weaker and --away say."""
+    if weaker and not (isinstance(weaker.net, UNet) and weaker.target == start.target):
+        raise ValueError(f"--weaker needs a network of images that predicts {start.target}")
+    net = copy.deepcopy(start.net).requires_grad_(False)
+    return Teacher(net, args.weight, args.above, weaker.net if weaker else None, args.away)
+
+
 def train_one(dataset: str, args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     seed = SEEDS.get(dataset, 0) if args.seed is None else args.seed
@@ -156,7 +166,9 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     data = fashion_mnist(folder=args.data) if dataset == IMAGES else DATASETS[dataset]()
     fields = [field.name for field in dataclasses.fields(TrainConfig)]
     defaults = FOR_IMAGES["train"] if dataset == IMAGES else FOR_POINTS["train"]
-    config = TrainConfig(**given(args, fields, defaults | (AGAINST_ITSELF if args.against else {})))
+    guides = bool(args.weaker or args.away) or args.weight != 1
+    special = AGAINST_ITSELF if args.against else GUIDED if guides else {}
+    config = TrainConfig(**given(args, fields, defaults | special))
     out = Path(args.out or checkpoints.FOLDER / f"{dataset}.safetensors")
     unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
     generator = torch.Generator().manual_seed(seed)
@@ -165,12 +177,19 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
         raise ValueError(f"--against must be at least 0, got {args.against}")
     if args.against and not (start and isinstance(start.net, UNet)):
         raise ValueError("--against needs --start with a network of images, which draws what is to be told from data")
+    if guides and args.against:
+        raise ValueError("--against and guidance are learned one after the other, not from both at once")
+    if guides and not (start and isinstance(start.net, UNet)):
+        raise ValueError("--weight and --weaker need --start with a network of images, which is to be guided")
+    weaker = checkpoints.load_checkpoint(args.weaker, where) if args.weaker else None
+    teacher = teacher_of(start, weaker, args) if start and guides else None
     net = new_network(dataset, config.target, start, given(args, SIZES, {}), generator).to(where)
     drawn = out.with_suffix(".drawn")  # by `start`, which takes minutes: after all that may be refused
     rival = rival_of(start, args, seed, drawn, accelerator) if start and args.against else None
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
     started, run = time.monotonic(), Run(unfinished, args.log, args.save_every, accelerator)
-    steps = train(net, data, config, generator=generator, resume=resume, accelerator=accelerator, rival=rival)
+    others: dict[str, Any] = dict(accelerator=accelerator, rival=rival, teacher=teacher)
+    steps = train(net, data, config, generator=generator, resume=resume, **others)
     step = run.follow(steps, config, int(resume["step"]) if resume else 0)
     if accelerator:
         accelerator.print(f"trained by {accelerator.num_processes} processes")
@@ -187,6 +206,8 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     recipe = dataclasses.asdict(config) | {"seed": seed, "seconds": round(seconds, 1)}
     recipe |= {"start": start.metadata.get("training")} if start else {}
     recipe |= {"against": args.against, "beta": args.beta} if rival else {}
+    recipe |= {name: getattr(args, name) for name in ("weight", "above", "away")} if teacher else {}
+    recipe |= {"weaker": weaker.metadata.get("training")} if weaker else {}
     denoiser = NetworkDenoiser(step.ema.eval(), config.target)
     metadata: dict[str, Any] = {"dataset": dataset, "target": config.target, "training": recipe}
     if isinstance(data, GaussianMixture):
@@ -297,6 +318,12 @@ def parser() -> argparse.ArgumentParser:
     usual = ", ".join(f"{name} {value}" for name, value in AGAINST_ITSELF.items())
     p.add_argument("--against", type=int, default=0, help=f"images that --start draws, to be told from data; {usual}")
     p.add_argument("--beta", type=float, default=Rival.beta, help="how near to --start this is to stay")
+    g = p.add_argument_group("what guidance makes of --start, to be learned")
+    usual = ", ".join(f"{name} {value}" for name, value in GUIDED.items())
+    g.add_argument("--weight", type=float, default=1.0, help=f"of guidance towards the label; {usual}")
+    g.add_argument("--above", type=float, default=LAM_RANGE[0], help="from which half-log-SNR on")
+    g.add_argument("--weaker", help="a checkpoint that has learned less of the same data")
+    g.add_argument("--away", type=float, default=0.0, help="how far to go from what that one says")
     p.add_argument("--save-every", type=float, default=300, help="seconds between two states to go on from")
     p.add_argument("--log", type=Path, help="a folder for losses, averaged weights and images, as often")
     p.add_argument("--data", type=Path, help="a folder with the four IDX files of the images; default: where they are")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .denoisers import TARGETS
 from .discriminative import Rival
+from .distillation import Teacher
 from .mixtures import GaussianMixture
 from .networks import LAM_RANGE
 from .prediction import Prediction
@@ -144,17 +145,21 @@ def train(
     resume: dict[str, Tensor] | None = None,
     accelerator: Accelerator | None = None,
     rival: Rival | None = None,
+    teacher: Teacher | None = None,
 ) -> Iterator[TrainStep]:
     """Train `net` in place on fresh samples of `data`; yields AFTER each optimiser and EMA step.
 
-    With a `rival` it learns to tell data from what that one drew, a batch of each in every step.
+    With a `rival` it learns to tell data from what that one drew, a batch of each in every step. With a `teacher` it
+    learns what that one says of noised data.
 
     A network with `classes` is told the labels too, but for the share config.unlabelled. With `resume`, a
     TrainStep.state() of an earlier run, it goes on exactly where that run was: bit for bit the same. With an
     `accelerator` of several processes, each draws the whole batch, as a single one would, and works on its share.
-    ValueError if the state belongs to another network, or if a batch has too few noise levels to be cut so often. All
-    points live in variance-preserving coordinates.
+    ValueError if the state belongs to another network, if a batch has too few noise levels to be cut so often, or with
+    both a rival and a teacher. All points live in variance-preserving coordinates.
     """
+    if rival and teacher:
+        raise ValueError("a network learns from a rival or from a teacher, not from both at once")
     device = next(net.parameters()).device
     ema = copy.deepcopy(net).requires_grad_(False)
     process, processes = position(accelerator)
@@ -176,8 +181,9 @@ def train(
             parts = _batch(config, source, getattr(net, "classes", 0), config.parts * processes, generator, device)
             for asked, target, weight, share in islice(parts, process, None, processes):
                 with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                    error = weight * (model(*asked).float() - target).square()
-                    part = rival.loss(real, error, asked, target, weight, config.looks) / 2 if rival else error.mean()
+                    aim = teacher(*asked).float() if teacher else target
+                    error = weight * (model(*asked).float() - aim).square()
+                    part = rival.loss(real, error, asked, aim, weight, config.looks) / 2 if rival else error.mean()
                 (part * share * processes).backward()  # the gradients are averaged over the processes, not summed
                 loss += part.detach() * share
         optimiser.step()

@@ -235,6 +235,35 @@ def test_what_is_refused_is_refused_before_anything_is_drawn(cli, portrait, fold
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("measure_briefly")
+def test_a_network_of_images_learns_what_guidance_makes_of_it(cli, portrait, folder, tmp_path):
+    command = ["train", "fashion_mnist", *BRIEF, "--data", folder, "--start", portrait, "--out"]
+    guidance = ["--weight", 3, "--above", -1, "--weaker", portrait, "--away", 0.5]
+    assert cli(*command, tmp_path / "guided.safetensors", *guidance)[0] is None
+    told = load_checkpoint(tmp_path / "guided.safetensors").metadata["training"]
+    assert [told[name] for name in ("weight", "above", "away")] == [3, -1, 0.5]
+    assert told["start"] == told["weaker"] == load_checkpoint(portrait).metadata["training"]
+
+
+@pytest.mark.parametrize(
+    ("guidance", "says"),
+    [
+        (["--away", 0.5], "takes both"),
+        (["--weaker", "nothing"], "nothing"),
+        (["--weaker", "swiss_roll", "--away", 1], "a network of images"),
+        (["--weight", 0.5], "weight = 0.5"),
+        (["--weight", 2, "--against", 12], "not from both"),
+    ],
+)
+def test_guidance_that_cannot_be_learned(cli, portrait, folder, tmp_path, guidance, says):
+    command = ["train", "fashion_mnist", *BRIEF, "--data", folder, "--out", tmp_path / "net.safetensors", *guidance]
+    status, _ = cli(*command, "--start", portrait)
+    assert str(status).startswith("error: ") and says in str(status)
+    status, _ = cli(*command)
+    assert str(status).startswith("error: ") and "need" in str(status)
+    assert not list(tmp_path.iterdir())
+
+
 def test_images_are_sampled_to_a_picture(cli, portrait, tmp_path):
     def drawn(*options):
         assert cli("sample", portrait, "--steps", 3, "--n", 6, "--out", tmp_path / "x.png", *options)[0] is None
