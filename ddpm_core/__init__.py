@@ -5,7 +5,6 @@ from .checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from .convergence import affordable, arrive, fitted_order, local_errors, path_errors
 from .datasets import DATASETS
 from .denoisers import Denoiser, EmpiricalDenoiser, MixtureDenoiser, NetworkDenoiser
-from .discriminative import Rival
 from .distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
 from .distillation import Teacher
 from .exact_flow import exact_flow, exact_flow_between
@@ -39,7 +38,6 @@ __all__ = [
     "NetworkDenoiser",
     "ParticleNoise",
     "Prediction",
-    "Rival",
     "Schedule",
     "Step",
     "Teacher",

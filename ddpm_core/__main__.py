@@ -22,16 +22,15 @@ from tqdm import tqdm
 from . import checkpoints, device
 from .datasets import DATASETS
 from .denoisers import TARGETS, Denoiser, NetworkDenoiser, guided
-from .discriminative import Rival
 from .distillation import Teacher
 from .image_evaluation import Judge, Ways, draw, measure_images
-from .images import Images, fashion_mnist, grid
+from .images import fashion_mnist, grid
 from .metrics import Measured, energy_distance, excess_nll, sliced_w2
 from .mixtures import GaussianMixture
 from .networks import LAM_RANGE, MLP, NETWORKS, UNet
 from .samplers import SAMPLERS, VARIANCES, ParticleNoise, Step
 from .schedules import SCHEDULES, SPACINGS, Schedule
-from .training import PRECISIONS, WEIGHTINGS, TrainConfig, position, train
+from .training import PRECISIONS, WEIGHTINGS, TrainConfig, train
 from .training_run import Run, processes
 
 IMAGES = "fashion_mnist"
@@ -40,8 +39,7 @@ FOR_IMAGES: dict[str, dict] = {
     "train": dict(steps=40_000, batch=32, lr=3e-3, warmup=500, weighting="flat", schedule="cosine", shared=1),
     "sample": dict(sampler=Ways().sampler, schedule="cosine", steps=25, spacing=Ways().spacing, n=40),
 }
-AGAINST_ITSELF = dict(steps=1000, batch=64, lr=2e-4, warmup=100, ema=0.99)  # for images, on top of the above
-GUIDED = dict(steps=10_000, lr=1e-3, warmup=200)  # the same for what guidance makes of a network
+GUIDED = dict(steps=6000, lr=1e-3, warmup=200)  # for images, on top of the above: what guidance makes of a network
 FOR_POINTS: dict[str, dict] = {
     "train": {},
     "sample": dict(sampler="ddpm", schedule="linear", steps=None, spacing="trailing", n=2000),
@@ -133,23 +131,6 @@ def new_network(
         return MLP(**sizes).reset(generator) if kind is MLP else UNet(**sizes)
 
 
-def rival_of(start: NetworkDenoiser, args: argparse.Namespace, seed: int, kept: Path, accelerator) -> Rival:
-    """The network of `start` and the images that it draws, or those in the file `kept`, for a run that goes on. Of
-    several processes each draws its share.
-    """
-    if args.resume:
-        drawn = safetensors.torch.load_file(kept)
-    else:
-        process, processes = position(accelerator)
-        drawn = vars(draw(start, -(-args.against // processes), Ways(), seed * processes + process))
-        if accelerator:
-            drawn = {name: accelerator.gather(column.to(accelerator.device)).cpu() for name, column in drawn.items()}
-        if process == 0:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            safetensors.torch.save_file(drawn, kept)
-    return Rival(copy.deepcopy(start.net), Images(**drawn), args.beta)
-
-
 def teacher_of(start: NetworkDenoiser, weaker: NetworkDenoiser | None, args: argparse.Namespace) -> Teacher:
     """The network of `start`, guided as --weight, --above, --weaker and --away say."""
     if weaker and not (isinstance(weaker.net, UNet) and weaker.target == start.target):
@@ -167,29 +148,19 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     fields = [field.name for field in dataclasses.fields(TrainConfig)]
     defaults = FOR_IMAGES["train"] if dataset == IMAGES else FOR_POINTS["train"]
     guides = bool(args.weaker or args.away) or args.weight != 1
-    special = AGAINST_ITSELF if args.against else GUIDED if guides else {}
-    config = TrainConfig(**given(args, fields, defaults | special))
+    config = TrainConfig(**given(args, fields, defaults | (GUIDED if guides else {})))
     out = Path(args.out or checkpoints.FOLDER / f"{dataset}.safetensors")
     unfinished = out.with_suffix(".training")  # a run that was stopped goes on from here
     generator = torch.Generator().manual_seed(seed)
     start = checkpoints.load_checkpoint(args.start, where) if args.start else None
-    if args.against < 0:
-        raise ValueError(f"--against must be at least 0, got {args.against}")
-    if args.against and not (start and isinstance(start.net, UNet)):
-        raise ValueError("--against needs --start with a network of images, which draws what is to be told from data")
-    if guides and args.against:
-        raise ValueError("--against and guidance are learned one after the other, not from both at once")
     if guides and not (start and isinstance(start.net, UNet)):
         raise ValueError("--weight and --weaker need --start with a network of images, which is to be guided")
     weaker = checkpoints.load_checkpoint(args.weaker, where) if args.weaker else None
     teacher = teacher_of(start, weaker, args) if start and guides else None
     net = new_network(dataset, config.target, start, given(args, SIZES, {}), generator).to(where)
-    drawn = out.with_suffix(".drawn")  # by `start`, which takes minutes: after all that may be refused
-    rival = rival_of(start, args, seed, drawn, accelerator) if start and args.against else None
     resume = safetensors.torch.load_file(unfinished) if args.resume else None
     started, run = time.monotonic(), Run(unfinished, args.log, args.save_every, accelerator)
-    others: dict[str, Any] = dict(accelerator=accelerator, rival=rival, teacher=teacher)
-    steps = train(net, data, config, generator=generator, resume=resume, **others)
+    steps = train(net, data, config, generator=generator, resume=resume, accelerator=accelerator, teacher=teacher)
     step = run.follow(steps, config, int(resume["step"]) if resume else 0)
     if accelerator:
         accelerator.print(f"trained by {accelerator.num_processes} processes")
@@ -205,7 +176,6 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     seconds = time.monotonic() - started
     recipe = dataclasses.asdict(config) | {"seed": seed, "seconds": round(seconds, 1)}
     recipe |= {"start": start.metadata.get("training")} if start else {}
-    recipe |= {"against": args.against, "beta": args.beta} if rival else {}
     recipe |= {name: getattr(args, name) for name in ("weight", "above", "away")} if teacher else {}
     recipe |= {"weaker": weaker.metadata.get("training")} if weaker else {}
     denoiser = NetworkDenoiser(step.ema.eval(), config.target)
@@ -216,8 +186,7 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
         metadata |= {"pixels": "-1 .. 1, of mean -0.43 and standard deviation 0.71"}
         metadata["metrics"] = measure_images(denoiser, Judge(args.data), [Ways()], args.samples, [0])
     checkpoints.save_checkpoint(out, step.ema, metadata)
-    for leftover in (unfinished, drawn):
-        leftover.unlink(missing_ok=True)
+    unfinished.unlink(missing_ok=True)
     if isinstance(data, GaussianMixture):
         show(metadata["metrics"])
     print(f"{out} ({out.stat().st_size / 1000:.0f} kB, {seconds:.0f} s)")
@@ -315,9 +284,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", help="default: checkpoints/<dataset>.safetensors")
     p.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
     p.add_argument("--start", help="a checkpoint whose weights to begin with; for images --depth may add blocks to it")
-    usual = ", ".join(f"{name} {value}" for name, value in AGAINST_ITSELF.items())
-    p.add_argument("--against", type=int, default=0, help=f"images that --start draws, to be told from data; {usual}")
-    p.add_argument("--beta", type=float, default=Rival.beta, help="how near to --start this is to stay")
     g = p.add_argument_group("what guidance makes of --start, to be learned")
     usual = ", ".join(f"{name} {value}" for name, value in GUIDED.items())
     g.add_argument("--weight", type=float, default=1.0, help=f"of guidance towards the label; {usual}")

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from .denoisers import TARGETS
-from .discriminative import Rival
 from .distillation import Teacher
 from .mixtures import GaussianMixture
 from .networks import LAM_RANGE
@@ -42,7 +41,6 @@ class TrainConfig:
     lam_min: float = LAM_RANGE[0]  # where "uniform" draws from
     lam_max: float = LAM_RANGE[1]
     shared: int = 8  # points at each noise level: what a small network makes of a level is half its work
-    looks: int = 1  # noise levels at which each point is seen in a step, one after the other in a batch
     unlabelled: float = 0.1  # share of a batch that networks which know labels are not told (Ho & Salimans 2022)
     parts: int = 1  # that a batch is cut into, their gradients summed: less memory, the same step
     precision: str = "float32"  # of the network's arithmetic; the weights stay float32
@@ -56,13 +54,6 @@ class TrainConfig:
             raise ValueError(f"need steps >= 1, batch >= 1, 0 <= ema < 1, lam_min < lam_max; got {self}")
         if self.shared < 1 or self.parts < 1 or not 0 <= self.unlabelled <= 1:
             raise ValueError(f"need shared >= 1, parts >= 1, 0 <= unlabelled <= 1; got {self}")
-        if self.looks < 1 or self.levels % self.looks:
-            raise ValueError(f"looks must divide the {self.levels} noise levels of a batch, got {self.looks}")
-
-    @property
-    def levels(self) -> int:
-        """Noise levels in a batch."""
-        return self.batch // math.gcd(self.batch, self.shared)
 
 
 @dataclass(frozen=True)
@@ -71,7 +62,7 @@ class TrainStep:
 
     step: int  # 1 .. steps
     first: int  # the step before the first one of this run
-    loss: float  # mean squared error of the target per coordinate, weighted; against a rival, what its `loss` says
+    loss: float  # mean squared error of the target per coordinate, weighted
     lr: float
     ema: nn.Module
     state: Callable[[], dict[str, Tensor]]
@@ -131,11 +122,6 @@ def loss_floor(data: GaussianMixture, config: TrainConfig, lam: Tensor, *, n: in
     return torch.stack(floors)
 
 
-def position(accelerator: Accelerator | None) -> tuple[int, int]:
-    """Which process this is, and of how many."""
-    return (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
-
-
 def train(
     net: nn.Module,
     data: GaussianMixture | Images,
@@ -144,25 +130,21 @@ def train(
     generator: torch.Generator,
     resume: dict[str, Tensor] | None = None,
     accelerator: Accelerator | None = None,
-    rival: Rival | None = None,
     teacher: Teacher | None = None,
 ) -> Iterator[TrainStep]:
     """Train `net` in place on fresh samples of `data`; yields AFTER each optimiser and EMA step.
 
-    With a `rival` it learns to tell data from what that one drew, a batch of each in every step. With a `teacher` it
-    learns what that one says of noised data.
+    With a `teacher` it learns what that one says of noised data.
 
     A network with `classes` is told the labels too, but for the share config.unlabelled. With `resume`, a
     TrainStep.state() of an earlier run, it goes on exactly where that run was: bit for bit the same. With an
     `accelerator` of several processes, each draws the whole batch, as a single one would, and works on its share.
-    ValueError if the state belongs to another network, if a batch has too few noise levels to be cut so often, or with
-    both a rival and a teacher. All points live in variance-preserving coordinates.
+    ValueError if the state belongs to another network, or if a batch has too few noise levels to be cut so often. All
+    points live in variance-preserving coordinates.
     """
-    if rival and teacher:
-        raise ValueError("a network learns from a rival or from a teacher, not from both at once")
     device = next(net.parameters()).device
     ema = copy.deepcopy(net).requires_grad_(False)
-    process, processes = position(accelerator)
+    process, processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     model = accelerator.prepare(net) if accelerator else net
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     done = first = _restore(resume, net, ema, optimiser, generator) if resume else 0
@@ -177,15 +159,13 @@ def train(
 
         optimiser.zero_grad()
         loss = torch.zeros((), device=device)
-        for real, source in [(True, data)] + ([(False, rival.drawn)] if rival else []):
-            parts = _batch(config, source, getattr(net, "classes", 0), config.parts * processes, generator, device)
-            for asked, target, weight, share in islice(parts, process, None, processes):
-                with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                    aim = teacher(*asked).float() if teacher else target
-                    error = weight * (model(*asked).float() - aim).square()
-                    part = rival.loss(real, error, asked, aim, weight, config.looks) / 2 if rival else error.mean()
-                (part * share * processes).backward()  # the gradients are averaged over the processes, not summed
-                loss += part.detach() * share
+        parts = _batch(config, data, getattr(net, "classes", 0), config.parts * processes, generator, device)
+        for asked, target, weight in islice(parts, process, None, processes):
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                aim = teacher(*asked).float() if teacher else target
+                part = (weight * (model(*asked).float() - aim).square()).mean()
+            (part * processes).backward()  # the gradients are averaged over the processes, not summed
+            loss += part.detach()
         optimiser.step()
         loss = accelerator.reduce(loss) if accelerator else loss
         done += 1
@@ -196,24 +176,17 @@ def train(
 
 def _batch(
     config: TrainConfig, data: GaussianMixture | Images, classes: int, parts: int, generator: torch.Generator, device
-) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Tensor, float]]:
+) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Tensor]]:
     """One batch in `parts`: what the network is asked, x [levels, points, ...], lam [levels, 1] and for one that knows
-    classes labels [levels, points]; the target, like x; the weight of its error; and the part's share of the batch.
+    classes labels [levels, points]; the target, like x; and its weight, such that the means add up to the loss.
     """
-    levels, looks = config.levels, config.looks
-    points = levels // looks  # blocks of points, each of which is seen at `looks` levels
-    if points < parts:
-        raise ValueError(f"a batch of {levels} noise levels, {looks} for each point, cannot be cut into {parts} parts")
-
-    def seen(column: Tensor) -> Tensor:
-        """[points * shared, ...] -> [levels, shared, ...]"""
-        return column.unflatten(0, (points, -1)).repeat_interleave(looks, 0).to(device)
-
-    x0, label = data.sample_labelled(config.batch // looks, generator=generator)
-    x0 = seen(x0.float())
+    levels = config.batch // math.gcd(config.batch, config.shared)
+    if levels < parts:
+        raise ValueError(f"a batch of {levels} noise levels cannot be cut into {parts} parts")
+    x0, label = data.sample_labelled(config.batch, generator=generator)
+    x0 = x0.to(device, torch.float32).unflatten(0, (levels, -1))
     eps = torch.randn(x0.shape, generator=generator, device=generator.device).to(device)
     u = torch.rand(1, generator=generator, device=generator.device).cpu() + torch.arange(levels) / levels
-    u = u.unflatten(0, (looks, points)).T.flatten()  # the levels of a point lie as far from each other as they can
     lam, weight = (part.to(device)[:, None] for part in noise_levels(config, u % 1))
     each = (..., *[None] * (x0.ndim - 2))  # [levels, 1] -> [levels, 1, 1 ...]
     alpha, sigma = (part[each] for part in amplitudes(lam))
@@ -221,12 +194,11 @@ def _batch(
     target = getattr(Prediction.of(x, alpha, sigma, x0=x0), config.target)
     asked = [x, lam]
     if classes:
-        unlabelled = torch.rand(len(label), generator=generator, device=generator.device).cpu() < config.unlabelled
-        asked.append(seen(label.masked_fill(unlabelled, classes)))
-    columns = (column.unflatten(0, (points, looks)).tensor_split(parts) for column in (target, weight[each], *asked))
-    for part in zip(*columns, strict=True):
-        target_, weight_, *asked_ = (column.flatten(0, 1) for column in part)
-        yield tuple(asked_), target_, weight_, len(target_) / levels
+        unlabelled = torch.rand(config.batch, generator=generator, device=generator.device).cpu() < config.unlabelled
+        asked.append(label.masked_fill(unlabelled, classes).to(device).unflatten(0, (levels, -1)))
+    cut = (column.tensor_split(parts) for column in (target, weight[each], *asked))
+    for target_, weight_, *asked_ in zip(*cut, strict=True):
+        yield tuple(asked_), target_, weight_ * (len(target_) / levels)
 
 
 def _snapshot(done, net, ema, optimiser, generator) -> dict[str, Tensor]:

@@ -337,9 +337,9 @@ def test_the_shipped_network_of_images_states_what_it_is():
     assert (FOLDER / "fashion_mnist.safetensors").stat().st_size < MAX_BYTES
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("weight, bar", [(1.0, 0.85), (2.0, 0.93)])
-def test_shipped_images_show_what_they_are_told_to(weight, bar):
-    """25 steps, 20 images of each class; the bar is for the judge, who is right on 93 % of real images."""
-    images = draw(load_checkpoint("fashion_mnist"), 200, Ways(weight, nfe=25 if weight == 1 else 50), seed=5)
-    assert label_accuracy(shipped_classifier(), images.x0, images.labels).mean() > bar
+@pytest.mark.parametrize("n", [100, pytest.param(2000, marks=pytest.mark.slow)])
+def test_shipped_images_show_what_they_are_told_to(n):
+    """93 % of them, which is what real ones get, up to two standard errors of so few; 25 evaluations, no guidance."""
+    images = draw(load_checkpoint("fashion_mnist"), n, Ways(), seed=5)
+    accuracy = label_accuracy(shipped_classifier(), images.x0, images.labels).mean()
+    assert accuracy > 0.93 - 2 * (0.93 * 0.07 / n) ** 0.5

@@ -1,4 +1,3 @@
-import math
 import os
 import re
 import signal
@@ -201,40 +200,6 @@ def test_a_network_of_images_can_grow_and_learn_on(cli, portrait, folder, tmp_pa
     assert load_checkpoint(out).net.hyperparameters == load_checkpoint(portrait).net.hyperparameters | {"depth": 2}
 
 
-def test_a_network_of_images_learns_against_what_it_drew(cli, portrait, folder, tmp_path, monkeypatch):
-    """What was drawn is kept for a run that goes on, which ends with the weights of one that was never stopped."""
-    command = ["train", "fashion_mnist", *BRIEF, "--data", folder, "--start", portrait, "--against", 12, "--beta", 0.5]
-    whole, stopped = tmp_path / "new" / "whole.safetensors", tmp_path / "new" / "stopped.safetensors"
-    assert cli(*command, "--out", whole)[0] is None
-    before, told = (load_checkpoint(path).metadata["training"] for path in (portrait, whole))
-    assert (told["against"], told["beta"]) == (12, 0.5) and told["start"] == before
-    with monkeypatch.context() as patch:
-        patch.setattr("ddpm_core.training_run.Run.stopped", lambda self: True)
-        assert cli(*command, "--out", stopped)[0] == 130
-    kept = safetensors.torch.load_file(stopped.with_suffix(".drawn"))
-    assert kept["pixels"].shape == (12, 1, 28, 28) and kept["labels"].tolist() == [*range(10), 0, 1]
-    assert cli(*command, "--out", stopped, "--resume")[0] is None
-    assert sorted(path.name for path in whole.parent.iterdir()) == ["stopped.safetensors", "whole.safetensors"]
-    a, b = (safetensors.torch.load_file(path) for path in (whole, stopped))
-    assert all(torch.equal(a[key], b[key]) for key in a)
-
-
-@pytest.mark.usefixtures("measure_briefly")
-def test_who_learns_against_itself_needs_a_network_that_draws_images(cli, trained, folder, tmp_path):
-    for command in (["fashion_mnist", *BRIEF, "--data", folder], ["two_moons", *TINY, "--start", trained]):
-        status, _ = cli("train", *command, "--out", tmp_path / "net.safetensors", "--against", 12)
-        assert str(status).startswith("error: --against needs --start")
-    assert not list(tmp_path.iterdir())
-
-
-def test_what_is_refused_is_refused_before_anything_is_drawn(cli, portrait, folder, tmp_path):
-    command = ["train", "fashion_mnist", *BRIEF, "--data", folder, "--start", portrait, "--out", tmp_path / "x"]
-    for wrong, says in [(["--against", -1], "at least 0"), (["--against", 12, "--target", "eps"], "predicts eps")]:
-        status, _ = cli(*command, *wrong)
-        assert str(status).startswith("error: ") and says in str(status)
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.usefixtures("measure_briefly")
 def test_a_network_of_images_learns_what_guidance_makes_of_it(cli, portrait, folder, tmp_path):
     command = ["train", "fashion_mnist", *BRIEF, "--data", folder, "--start", portrait, "--out"]
@@ -252,7 +217,6 @@ def test_a_network_of_images_learns_what_guidance_makes_of_it(cli, portrait, fol
         (["--weaker", "nothing"], "nothing"),
         (["--weaker", "swiss_roll", "--away", 1], "a network of images"),
         (["--weight", 0.5], "weight = 0.5"),
-        (["--weight", 2, "--against", 12], "not from both"),
     ],
 )
 def test_guidance_that_cannot_be_learned(cli, portrait, folder, tmp_path, guidance, says):
@@ -324,15 +288,6 @@ def test_two_processes_take_the_steps_of_one(portrait, folder, tmp_path):
     close(both, alone, 1e-4)
     a, b = (safetensors.torch.load_file(path) for path in (portrait, out))
     assert all(torch.allclose(a[key], b[key], atol=1e-4) for key in a)
-
-
-@pytest.mark.slow
-def test_two_processes_learn_against_what_both_drew(portrait, folder, tmp_path):
-    """Each draws half of the images; at first nothing can be told apart, so that the loss is ln 2."""
-    out = tmp_path / "net.safetensors"
-    two_processes(out, "train", "fashion_mnist", *BRIEF, "--data", folder, "--start", portrait, "--against", "12")
-    losses = np.loadtxt(tmp_path / "log" / "loss.csv", delimiter=",")[:, 1]
-    assert losses[0] == pytest.approx(math.log(2), abs=1e-4) and losses[-1] != losses[0]
 
 
 # ---- errors: one line, no traceback ----

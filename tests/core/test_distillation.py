@@ -7,7 +7,7 @@ import torch
 from core_common import close
 from torch import nn
 
-from ddpm_core import MLP, GaussianMixture, Rival, Teacher, TrainConfig, UNet, train
+from ddpm_core import MLP, GaussianMixture, Teacher, TrainConfig, UNet, train
 from ddpm_core.denoisers import NetworkDenoiser, guided
 from ddpm_core.images import Images
 from ddpm_core.training import amplitudes
@@ -110,9 +110,3 @@ def test_labels_reach_the_teacher():
 def test_guidance_that_makes_no_sense(wrong):
     with pytest.raises(ValueError, match=r"weight|away"):
         Teacher(MLP(), **wrong)
-
-
-def test_not_from_a_rival_and_a_teacher_at_once():
-    both = dict(rival=Rival(MLP(), DATA), teacher=Teacher(MLP()))
-    with pytest.raises(ValueError, match="not from both"):
-        next(train(MLP(), DATA, TrainConfig(steps=1, batch=8), generator=torch.Generator(), **both))
