@@ -13,7 +13,7 @@ from torch import Tensor, nn
 class Teacher:
     """A network as it was, frozen, and two kinds of guidance: what takes three evaluations, to be learned by one.
 
-    weight  of guidance towards the label (Ho & Salimans 2022) at half-log-SNRs above `above` (Kynkaanniemi et al. 2024)
+    weight  of guidance towards the label (Ho & Salimans 2022) from half-log-SNR `above` on (Kynkaanniemi et al. 2024)
     weaker  a network that has learned less of the same data, and
     away    how far to go from what it says: where it errs, the better one errs as well, only less, so what both lack
             lies further along (Karras et al. 2024, eq. 3, whose w is 1 + away)
@@ -44,6 +44,6 @@ class Teacher:
         if self.weaker is not None:
             target += self.away * (told - self.weaker(x, lam, *label))
         if label and self.weight > 1:
-            rows = lam.squeeze(1) > self.above
+            rows = lam.squeeze(1) >= self.above
             target[rows] += (self.weight - 1) * (told[rows] - self.net(x[rows], lam[rows]))
         return target
