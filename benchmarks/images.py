@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +15,7 @@ from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 
 from benchmarks.row import Row, medians
 from ddpm_core import ParticleNoise, arrive, device, load_checkpoint
+from ddpm_core.denoisers import PRECISIONS
 from ddpm_core.images import SIZE
 from ddpm_core.schedules import SCHEDULES
 from ddpm_ui.trajectories import Trajectory
@@ -45,18 +47,21 @@ def _speed() -> Iterator[Row]:
     denoiser = load_checkpoint("fashion_mnist", where).given_label(torch.arange(N) % 10)
     pipeline = peer(count(denoiser.net))
     schedule, noise = SCHEDULES["cosine"](1000).subsample(NFE), ParticleNoise(0, N, (1, 28, 28), where)
-    seconds = medians(
-        {
-            "ours": lambda: arrive("ddim", denoiser, schedule, noise).x.mean().item(),
-            "theirs": lambda: pipeline(batch_size=N, num_inference_steps=NFE, output_type="np"),
-        },
-        7,
-    )
+
+    def drawn(precision: str) -> float:
+        return arrive("ddim", denoiser.in_precision(precision), schedule, noise).x.mean().item()
+
+    ways: dict[str, Callable[[], object]] = {precision: partial(drawn, precision) for precision in PRECISIONS}
+    ways["theirs"] = lambda: pipeline(batch_size=N, num_inference_steps=NFE, output_type="np")
+    seconds = medians(ways, 7)
     what = f"{N} pictures, {NFE} evaluations, {device.describe(where)}"
-    ours, theirs = seconds["ours"], seconds["theirs"]
+    ours, rounded, theirs = seconds["float32"], seconds["bfloat16"], seconds["theirs"]
     against = f"diffusers' DDIMPipeline, {count(pipeline.unet) / 1e3:.0f}k weights: {theirs:.2f} s"
     measured, ratio = f"{count(denoiser.net) / 1e3:.0f}k weights: {ours:.2f} s", theirs / ours
     yield Row(what, measured, against, f"{ratio:.1f} x", "≤ 3 s, ≥ 1.5 x", ours <= 3 and ratio >= 1.5)
+    chosen, faster = device.precision(where), ours / rounded
+    against, met = f"float32: {ours:.2f} s; {chosen} is chosen", (faster > 1) == (chosen == "bfloat16")
+    yield Row(f"{what}, bfloat16", f"{rounded:.2f} s", against, f"{faster:.1f} x", "the faster is chosen", met)
 
 
 def _see(address: str, k: int) -> tuple[float, float, float]:

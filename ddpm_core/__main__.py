@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from . import checkpoints, device
 from .datasets import DATASETS
-from .denoisers import TARGETS, Denoiser, NetworkDenoiser, guided
+from .denoisers import PRECISIONS, TARGETS, Denoiser, NetworkDenoiser, guided
 from .distillation import Teacher
 from .image_evaluation import Judge, Ways, draw, measure_images
 from .images import fashion_mnist, grid
@@ -30,7 +30,7 @@ from .mixtures import GaussianMixture
 from .networks import LAM_RANGE, MLP, NETWORKS, UNet
 from .samplers import SAMPLERS, VARIANCES, ParticleNoise, Step
 from .schedules import SCHEDULES, SPACINGS, Schedule
-from .training import PRECISIONS, WEIGHTINGS, TrainConfig, train
+from .training import WEIGHTINGS, TrainConfig, train
 from .training_run import Run, processes
 
 IMAGES = "fashion_mnist"
@@ -192,8 +192,16 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
     print(f"{out} ({out.stat().st_size / 1000:.0f} kB, {seconds:.0f} s)")
 
 
+def loaded(args: argparse.Namespace) -> NetworkDenoiser:
+    """The checkpoint of a command, on the device and in the precision that were asked for, else the fastest there."""
+    where = device.pick()
+    denoiser = checkpoints.load_checkpoint(args.checkpoint, where)
+    fastest = device.precision(where) if isinstance(denoiser.net, UNet) else denoiser.precision
+    return denoiser.in_precision(getattr(args, "precision", fastest))
+
+
 def sample_command(args: argparse.Namespace) -> None:
-    denoiser = checkpoints.load_checkpoint(args.checkpoint, device.pick())
+    denoiser = loaded(args)
     images = isinstance(denoiser.net, UNet)
     for name, value in (FOR_IMAGES if images else FOR_POINTS)["sample"].items():
         if not hasattr(args, name):
@@ -216,7 +224,7 @@ def sample_command(args: argparse.Namespace) -> None:
 
 
 def evaluate_command(args: argparse.Namespace) -> None:
-    denoiser = checkpoints.load_checkpoint(args.checkpoint, device.pick())
+    denoiser = loaded(args)
     if isinstance(denoiser.net, UNet):
         evaluate_images(denoiser, args)
     else:
@@ -307,6 +315,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--spacing", choices=SPACINGS, help="which ones; default: trailing", **here)
     p.add_argument("--label", type=int, nargs="+", help="classes, in turn; default: any")
     p.add_argument("--weight", type=float, default=1.0, help="of guidance towards the label")
+    p.add_argument("--precision", choices=PRECISIONS, help="of images; default: the faster one here", **here)
     p.add_argument("--n", type=int, help="default: 2000, for images 40", **here)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", help="default: standard output")
@@ -319,6 +328,7 @@ def parser() -> argparse.ArgumentParser:
     g = p.add_argument_group("of images")
     g.add_argument("--nfe", type=int, nargs="+", default=[25], help="network evaluations an image may cost")
     g.add_argument("--weight", type=float, nargs="+", default=[1.0], help="of guidance")
+    g.add_argument("--precision", choices=PRECISIONS, help="default: the faster one here", **here)
     g.add_argument("--seeds", type=int, default=1, help="how many, from --seed on")
     g.add_argument("--sampler", choices=SAMPLERS, default=Ways().sampler)
     g.add_argument("--spacing", choices=SPACINGS, default=Ways().spacing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from .schedules import Schedule
 Denoiser = Callable[[Tensor, float, float], Prediction]
 NoiseLevel = tuple[float, float]  # alpha, sigma
 TARGETS = ("v", "eps", "x0")
+PRECISIONS = ("float32", "bfloat16")
 
 
 class MixtureDenoiser:
@@ -56,6 +58,7 @@ class NetworkDenoiser:
     """
 
     label: Tensor | None = None  # [] or [n]; None: of any class
+    precision = PRECISIONS[0]  # of the network's products and convolutions; what it says has the type of x
 
     def __init__(self, net: Any, target: str = "v", metadata: dict | None = None):
         if target not in TARGETS:
@@ -77,6 +80,19 @@ class NetworkDenoiser:
                 raise KeyError(f"unknown label {label}; known: 0 .. {classes}")
             given.label = given.label.to(next(self.net.parameters()).device)
         return given
+
+    def in_precision(self, precision: str) -> NetworkDenoiser:
+        """The same network in one of PRECISIONS; in bfloat16 its sums are still float32 (Kalamkar et al. 2019).
+
+        KeyError for another, ValueError for a network of points: it is too small to gain anything.
+        """
+        if precision not in PRECISIONS:
+            raise KeyError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+        if precision != PRECISIONS[0] and hasattr(self.net, "level"):
+            raise ValueError(f"a {type(self.net).__name__} is computed in {PRECISIONS[0]} only")
+        same = copy.copy(self)
+        same.precision = precision
+        return same
 
     def along(self, schedule: Schedule, between: Sequence[NoiseLevel] = ()) -> NetworkDenoiser:
         """The same denoiser, with what depends on the noise level alone computed for all steps of `schedule` at once,
@@ -112,8 +128,9 @@ class NetworkDenoiser:
         scale, level = math.hypot(alpha, sigma), self.levels.get((alpha, sigma))
         if level is None:
             lam = torch.full((), half_log_snr(alpha, sigma), device=x.device, dtype=x.dtype)
-            with torch.no_grad():
-                out = self.net(x / scale, lam, *(() if self.label is None else (self.label,)))
+            mixed = torch.autocast(x.device.type, torch.bfloat16) if self.precision == "bfloat16" else nullcontext()
+            with torch.no_grad(), mixed:
+                out = self.net(x / scale, lam, *(() if self.label is None else (self.label,))).to(x.dtype)
         else:  # in a walk, where no_grad takes a hundredth of a step, and networks that have learned keep no graph
             out = self.net.at(x if scale == 1 else x / scale, level)
             out = out.detach() if out.requires_grad else out

@@ -101,7 +101,7 @@ def measure_images(
         tell(f"{way.sampler:<10} {way.nfe:4} {way.weight:6}", row)
         rows.append(way._asdict() | {"n": n, "seeds": len(seeds)} | row | bounds)
     told = f"; means of {len(seeds)} seeds ± their standard deviation" if len(seeds) > 1 else ""
-    print(f"floor: {n} real images, ceiling: noise{told}")
+    print(f"floor: {n} real images, ceiling: noise; in {denoiser.precision}{told}")
     return rows
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from .denoisers import TARGETS
+from .denoisers import PRECISIONS, TARGETS
 from .distillation import Teacher
 from .mixtures import GaussianMixture
 from .networks import LAM_RANGE
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .images import Images
 
 WEIGHTINGS = ("uniform", "simple", "min_snr", "flat")
-PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ddpm_core import Denoiser, ParticleNoise, Schedule, affordable, load_checkpoint
+from ddpm_core import Denoiser, NetworkDenoiser, ParticleNoise, Schedule, affordable, load_checkpoint
 from ddpm_core import device as devices
 from ddpm_core.checkpoints import names
 from ddpm_core.denoisers import guided
@@ -34,7 +34,19 @@ def check_network() -> None:
         raise RecipeError("no_image_network")
 
 
-_examples, _network = lru_cache(maxsize=1)(examples), lru_cache(maxsize=1)(load_checkpoint)
+_examples = lru_cache(maxsize=1)(examples)
+
+
+@lru_cache(maxsize=1)
+def _network() -> NetworkDenoiser:
+    where = devices.pick()
+    return load_checkpoint(NETWORK, where).in_precision(devices.precision(where))
+
+
+def computed() -> str:
+    """On what, and in which precision."""
+    where = devices.pick()
+    return f"{devices.describe(where)}, {devices.precision(where)}"
 
 
 def classes(recipe: Images) -> tuple[int, ...] | None:
@@ -72,7 +84,7 @@ def mask(kept: str) -> Tensor:
 @lru_cache(maxsize=16)
 def _asked(label: tuple[int, ...] | None, weight: float) -> Denoiser:
     """Kept, as what a GPU records of a walk belongs to one denoiser."""
-    return guided(_network(NETWORK, devices.pick()), None if label is None else torch.tensor(label), weight)
+    return guided(_network(), None if label is None else torch.tensor(label), weight)
 
 
 def denoiser(recipe: Images) -> Denoiser:
@@ -154,7 +166,7 @@ def walking(recipe: Images) -> Generator[bytes, None, None]:
     yield header(
         recipe.n, path, mode="pictures", direction="reverse", badge="learned", title=title(recipe),
         times=[times[k] for k in sorted(stored, reverse=True)], labels=labels(told(recipe), recipe.n),
-        device=devices.describe(devices.pick()),
+        device=computed(),
     )  # fmt: skip
     if recipe.task in GIVEN:
         yield chunk(REAL, _bytes(real(recipe)))

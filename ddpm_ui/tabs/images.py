@@ -10,9 +10,8 @@ from typing import Any, cast
 
 import gradio as gr
 
-from ddpm_core import device
 from ddpm_core.own_data import OwnDataError
-from ddpm_ui import own_picture
+from ddpm_ui import own_picture, pictures
 from ddpm_ui.controls import LAST, QUIET, control
 from ddpm_ui.i18n import i18n
 from ddpm_ui.parts import Gallery, Note, note
@@ -73,7 +72,7 @@ def build() -> Exhibit:
                 upload = gr.UploadButton(
                     cast("str", i18n("upload_picture")), file_types=PICTURES, elem_id="images-upload"
                 )
-            gr.HTML(f'<p class="lab-device">{device.describe(device.pick())}</p>', apply_default_css=False)
+            gr.HTML(f'<p class="lab-device">{pictures.computed()}</p>', apply_default_css=False)
     ordered = [controls[f.name] for f in dataclasses.fields(Images)]
     exhibit = Exhibit("images", ordered, message, [gallery, beside, other], show)
     exhibit.listen()

@@ -26,7 +26,7 @@ from ddpm_core import (
 )
 from ddpm_core.__main__ import SEEDS
 from ddpm_core.checkpoints import FOLDER, FORMAT, MAX_BYTES, names
-from ddpm_core.denoisers import TARGETS
+from ddpm_core.denoisers import PRECISIONS, TARGETS
 from ddpm_core.image_evaluation import Ways, draw
 from ddpm_core.image_metrics import label_accuracy, shipped_classifier
 
@@ -343,8 +343,9 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     ("weight", "n"), [(1, 100), pytest.param(1, 2000, marks=SLOW), pytest.param(2, 200, marks=SLOW)]
 )
-def test_shipped_images_show_what_they_are_told_to(weight, n):
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_shipped_images_show_what_they_are_told_to(weight, n, precision):
     """93 % of them, which is what real ones get, up to two standard errors of so few; in 25 steps."""
-    images = draw(load_checkpoint("fashion_mnist"), n, Ways(weight, nfe=25 * weight), seed=5)
+    images = draw(load_checkpoint("fashion_mnist").in_precision(precision), n, Ways(weight, nfe=25 * weight), seed=5)
     accuracy = label_accuracy(shipped_classifier(), images.x0, images.labels).mean()
     assert accuracy > 0.93 - (0 if weight > 1 else 2 * (0.93 * 0.07 / n) ** 0.5)

@@ -16,6 +16,7 @@ from PIL import Image
 from ddpm_core import SAMPLERS, SCHEDULES, device, load_checkpoint
 from ddpm_core.__main__ import EVALUATIONS, main
 from ddpm_core.checkpoints import FOLDER
+from ddpm_core.denoisers import PRECISIONS
 
 TINY = ["--width", "8", "--depth", "2", "--batch", "32", "--warmup", "2", "--samples", "20"]
 
@@ -251,6 +252,16 @@ def test_images_are_evaluated_at_every_cost_and_weight(cli, portrait, folder, tm
         assert picture.size == (840, 56)
 
 
+@pytest.mark.parametrize("fastest", PRECISIONS)
+def test_images_are_in_the_fastest_precision_unless_another_one_is_asked_for(
+    cli, portrait, folder, monkeypatch, fastest
+):
+    monkeypatch.setattr(device, "precision", lambda _: fastest)
+    for options, precision in ((), fastest), *((("--precision", name), name) for name in PRECISIONS):
+        status, printed = cli("evaluate", portrait, "--data", folder, "--samples", 12, "--nfe", 4, *options)
+        assert status is None and printed.out.endswith(f"in {precision}\n")
+
+
 def test_the_images_that_were_measured_are_those_that_are_learned_from(cli, portrait, folder, monkeypatch):
     walks, walk = [], device.walk
     monkeypatch.setattr(device, "walk", lambda *args, **more: walks.append(args) or walk(*args, **more))
@@ -311,6 +322,7 @@ def test_two_processes_take_the_steps_of_one(portrait, folder, tmp_path):
         ("sample swiss_roll --T 2 --n 2 --out /nowhere/x.csv", "/nowhere/x.csv"),
         ("evaluate swiss_roll --samples 0", "samples"),
         ("sample swiss_roll --T 5 --label 1", "labels"),
+        ("sample swiss_roll --T 5 --precision bfloat16", "MLP"),
         ("train fashion_mnist --data /nowhere", "/nowhere"),
         ("train two_moons --coarse 8", "coarse"),
         ("train two_moons --steps 0", "steps"),

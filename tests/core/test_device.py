@@ -44,6 +44,21 @@ def test_devices_are_described_for_people():
     assert device.describe(torch.device("cpu")) == "CPU" and device.describe(torch.device("mps")) == "MPS"
 
 
+@pytest.mark.parametrize(
+    ("where", "able", "precision"),
+    [("cpu", {"avx512_bf16": True}, "bfloat16"), ("cpu", {"avx512_bf16": False}, "float32"), ("cpu", {}, "float32"),
+     ("cuda", {"avx512_bf16": True}, "float32"), ("mps", {}, "float32")],
+)  # fmt: skip
+def test_images_are_in_bfloat16_where_the_processor_is_made_for_it(monkeypatch, where, able, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    assert device.precision(torch.device(where)) == precision
+
+
+def test_a_torch_that_cannot_tell_what_the_processor_can_do_is_not_asked(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert device.precision(torch.device("cpu")) == "float32"
+
+
 @pytest.mark.parametrize("make", [network, exact])
 def test_a_walk_on_the_cpu_is_the_bare_sampler(variant, make):
     (name, options), noise, denoiser = variant, ParticleNoise(0, 50), make()

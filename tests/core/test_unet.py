@@ -1,10 +1,12 @@
+import copy
+
 import pytest
 import safetensors.torch
 import torch
 from core_common import close, last, normal, roused
 from torch import nn
 
-from ddpm_core import SAMPLERS, SCHEDULES, NetworkDenoiser, ParticleNoise, TrainConfig, UNet, train
+from ddpm_core import MLP, SAMPLERS, SCHEDULES, NetworkDenoiser, ParticleNoise, TrainConfig, UNet, train
 from ddpm_core.checkpoints import load_checkpoint, save_checkpoint
 from ddpm_core.denoisers import Guided, guided
 from ddpm_core.images import Images
@@ -196,6 +198,26 @@ def test_a_share_of_the_batch_is_not_told_its_label(images):
     share = (labels == net.classes).double().mean()
     assert abs(share - 0.25) < 4 * (0.25 * 0.75 / len(labels)) ** 0.5
     assert (labels < net.classes).any() and labels.max() == net.classes
+
+
+def test_in_bfloat16_it_says_the_same_up_to_rounding(net):
+    """Whatever it is asked, and in the type that it was asked in."""
+    denoiser, x, label = NetworkDenoiser(copy.deepcopy(net).float()), normal(4, 1, 28, 28).float(), torch.arange(4)
+    rounded = denoiser.in_precision("bfloat16")
+    for ask in (lambda d: d, lambda d: d.given_label(label), lambda d: guided(d, label, 2.0)):
+        for alpha, sigma in LEVELS:
+            exact, said = (ask(d)(x, alpha, sigma).value for d in (denoiser, rounded))
+            assert said.dtype == torch.float32
+            error = (said - exact).square().mean().sqrt() / exact.square().mean().sqrt()
+            assert 2**-10 < error < 2**-5  # a rounding to 8 bits is 2^-9; some thirty of them follow each other
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_precisions_are_of_images_and_known(net):
+    with pytest.raises(KeyError, match="unknown precision 'float8'; known: float32, bfloat16"):
+        NetworkDenoiser(net).in_precision("float8")
+    with pytest.raises(ValueError, match="a MLP is computed in float32 only"):
+        NetworkDenoiser(MLP(8, 1)).in_precision("bfloat16")
 
 
 def test_in_bfloat16_it_learns_the_same(images):

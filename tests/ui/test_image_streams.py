@@ -6,13 +6,15 @@ import io
 import json
 import struct
 import urllib.request
+from functools import lru_cache
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from ddpm_core import ParticleNoise, arrive
+from ddpm_core import ParticleNoise, arrive, device
+from ddpm_core.denoisers import PRECISIONS
 from ddpm_core.images import to_pixels
 from ddpm_core.own_data import OwnDataError
 from ddpm_ui import own_picture, pictures
@@ -60,7 +62,7 @@ def film(**changes):
 
 def sampled(label, weight=None, n=10, sampler="ddim"):
     """What the sampler gives, and nobody has streamed."""
-    denoiser = pictures._network(pictures.NETWORK).given_label(label)
+    denoiser = pictures._network().given_label(label)
     schedule = FEW.full_schedule.subsample(4)
     return to_pixels(arrive(sampler, denoiser, schedule, ParticleNoise(0, n, (1, 28, 28))).x)[:, 0].numpy()
 
@@ -125,6 +127,20 @@ def test_samplers_start_from_the_same_noise_and_a_picture_does_not_change_when_o
     one, two, more = film(), film(sampler="heun", nfe=7), film(n=20)
     assert (one.at(1000) == two.at(1000)).all() and list(one.steps) == list(two.steps)
     assert abs(one.at(0) - more.at(0)[:10]).max() <= 1  # rounding hangs on how many there are
+
+
+@pytest.mark.parametrize("task", WALKS)
+def test_a_link_shows_the_same_pictures_in_either_precision(monkeypatch, task):
+    """A grey or so apart, of 256, on processors that are made for bfloat16 and on others; each says which it is."""
+    made = []
+    for precision in PRECISIONS:
+        monkeypatch.setattr(device, "precision", lambda _, precision=precision: precision)
+        monkeypatch.setattr(pictures, "_network", lru_cache(pictures._network.__wrapped__))
+        monkeypatch.setattr(pictures, "_asked", lru_cache(pictures._asked.__wrapped__))
+        made.append(film(task=task, nfe=25))
+        assert made[-1].header["device"].endswith(precision)
+    apart = abs(made[0].at(0) - made[1].at(0))
+    assert 0 < apart.mean() < 1
 
 
 @pytest.mark.parametrize("half", ["upper", "lower", "left", "right"])
