@@ -390,6 +390,24 @@ window.lab = (() => {
     move(stage.clock, event.shiftKey ? 10 : 1);
   }, true);
 
+  // ---- lists of several choices
+
+  // Gradio clears such a list, or takes out its last choice at Backspace, without an input event. Clicks on the choices' own crosses send one
+  // each; of several in the same frame it mixes up the order.
+  const takeOut = async event => {
+    const {type, key, target} = event, all = target.closest(".remove-all") && (type === "click" || key === "Enter");
+    if (!all && !(key === "Backspace" && target.matches("[role=combobox]") && !target.value)) return;
+    const crosses = [...target.closest(".wrap-inner")?.querySelectorAll(".token .token-remove") ?? []].reverse();
+    if (!crosses.length) return;
+    event.preventDefault();
+    event.stopPropagation();
+    for (const cross of all ? crosses : crosses.slice(0, 1)) {
+      cross.click();
+      await new Promise(requestAnimationFrame);
+    }
+  };
+  for (const type of ["click", "keydown"]) document.addEventListener(type, takeOut, true);
+
   return {
     get root() { return root(); }, palette: config.palette, colours: config.colours,
     t, number, clamp, pixel, visible, icon, button, put, FULLSCREEN, measured, Bar, Feed, plotly, opened, read, nearing, address, go, css, onTheme, axis, layout, clock, stages, charts,

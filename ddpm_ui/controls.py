@@ -61,10 +61,10 @@ def shown(recipe: Recipe) -> list:
     def look(field: dataclasses.Field) -> dict:
         value, known = getattr(recipe, field.name), field.metadata.get("known")
         settings: dict[str, Any] = {}
+        if known and (own := [part for part in (value if isinstance(value, tuple) else [value]) if part not in known]):
+            settings["choices"] = choices([*known, *own])
         if isinstance(value, tuple):
             value = list(value) if known else ", ".join(map(str, value))
-        elif known and value not in known:
-            settings["choices"] = choices([*known, value])
         if field.name in recipe.optional:
             settings["visible"] = field.name not in idle
         return gr.update(value=value, **settings)

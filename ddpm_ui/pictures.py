@@ -24,6 +24,7 @@ from ddpm_ui.trajectories import PAIR, PIXELS, REAL, chunk, fixed_point, header,
 
 NETWORK = "fashion_mnist"
 SHAPE = (1, SIZE, SIZE)
+NAMED = 3  # classes at most that a title names
 STORED = 50  # steps that are sent, of however many are walked
 GIVEN = {"back", "inpaint"}  # tasks that start from real pictures
 
@@ -51,26 +52,25 @@ def computed() -> str:
 
 def classes(recipe: Images) -> tuple[int, ...] | None:
     """Of which class each picture is; None: nobody knows."""
-    if recipe.data in GARMENTS:
-        return (GARMENTS.index(recipe.data),) * recipe.n
-    return tuple(i % len(GARMENTS) for i in range(recipe.n)) if recipe.data == "all" else None
+    if recipe.picture is not None:
+        return None
+    chosen = [GARMENTS.index(name) for name in recipe.data or GARMENTS]
+    return tuple(chosen[i % len(chosen)] for i in range(recipe.n))
 
 
 def told(recipe: Images) -> tuple[int, ...] | None:
     """Of which class the network is told that each picture is; None: of any."""
     if recipe.task in GIVEN and recipe.told != "same":
         return (GARMENTS.index(recipe.told),) * recipe.n if recipe.told in GARMENTS else None
-    return None if recipe.task == "interpolate" and recipe.data == "all" else classes(recipe)
+    return None if recipe.task == "interpolate" and len(recipe.data) != 1 else classes(recipe)
 
 
 def real(recipe: Images) -> Tensor:
     """Real pictures of these classes, or the person's own as often, uint8 [n, 1, 28, 28]."""
-    labels = classes(recipe)
-    if labels is None:
-        return own_picture.decode(recipe.data).expand(recipe.n, *SHAPE)
-    each = len(_examples()) // len(GARMENTS)
-    rank = [i // len(GARMENTS) if recipe.data == "all" else i for i in range(recipe.n)]
-    return _examples().pixels[[label * each + k % each for label, k in zip(labels, rank, strict=True)]]
+    if recipe.picture is not None:
+        return own_picture.decode(recipe.picture).expand(recipe.n, *SHAPE)
+    labels, each = classes(recipe) or (), len(_examples()) // len(GARMENTS)
+    return _examples().pixels[[label * each + i // len(set(labels)) % each for i, label in enumerate(labels)]]
 
 
 def mask(kept: str) -> Tensor:
@@ -117,8 +117,14 @@ def pixels(t: int, nfe: int, *layers: Tensor) -> bytes:
     return chunk(PIXELS, struct.pack("<ii", t, nfe) + b"".join(_bytes(to_pixels(x)) for x in layers))
 
 
+def kinds(recipe: Images) -> list[str]:
+    """A word for each of the classes, while they are few."""
+    few = [name_of(part) for part in recipe.data or ["all"]]
+    return few if len(few) <= NAMED else ["choice_several"]
+
+
 def title(recipe: Images) -> list[str]:
-    return [name_of(recipe.data), f"choice_{recipe.sampler}", f"w = {recipe.weight:g}"]
+    return [*kinds(recipe), f"choice_{recipe.sampler}", f"w = {recipe.weight:g}"]
 
 
 def labels(known: tuple[int, ...] | None, n: int) -> list[str]:
@@ -149,7 +155,7 @@ def melting(recipe: Images) -> Generator[bytes, None, None]:
     noise, pictures = ParticleNoise(recipe.seed, recipe.n, SHAPE), real(recipe)
     yield header(
         recipe.n, recipe.full_schedule, mode="mix", direction="forward", badge="exact",
-        title=[*title(recipe)[:1], "closed_form"], labels=labels(classes(recipe), recipe.n),
+        title=[*kinds(recipe), "closed_form"], labels=labels(classes(recipe), recipe.n),
     )  # fmt: skip
     yield chunk(REAL, _bytes(pictures))
     yield chunk(PAIR, fixed_point(to_unit(pictures)) + fixed_point(noise.start()))

@@ -55,9 +55,11 @@ def choice(default: str, known, own: str = "(?!)"):
     return dataclasses.field(default=default, metadata={"known": tuple(known), "own": own})
 
 
-def several(default: tuple[str, ...], known, most: int):
-    """Some of `known`, in the order of the person: at least one, at most so many."""
-    return dataclasses.field(default=default, metadata={"known": tuple(known), "own": "(?!)", "most": most})
+def several(default: tuple[str, ...], known, most: int, own: str = "(?!)"):
+    """Some of `known`, in the order of the person, at most so many, and at least one unless none is the default; or
+    something that people made themselves, as of `choice`."""
+    rule = {"known": tuple(known), "own": own, "most": most, "least": min(len(default), 1)}
+    return dataclasses.field(default=default, metadata=rule)
 
 
 def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
@@ -70,7 +72,7 @@ def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
                 "bad_choices" if "known" in rule else "bad_list", field=name, most=rule["most"], got=len(parts)
             )
         if "known" in rule:
-            if not parts:
+            if len(parts) < rule["least"]:
                 raise RecipeError("nothing_chosen", field=name, known=", ".join(rule["known"]))
             return tuple(dict.fromkeys(_parsed(name, str, part, rule) for part in parts))
         return tuple(sorted({_parsed(name, int, part, rule) for part in parts}))
@@ -370,12 +372,12 @@ OWN_FIELDS = {
 
 @dataclass(frozen=True)
 class Images(Noised):
-    """Pictures in place of points, of one class or of all ten in turn; real ones, or such as the network is told."""
+    """Pictures in place of points, of some classes in turn; real ones, or such as the network is told."""
 
     tab = "images"
     optional = (*BETA_RANGE, "level", "kept", "told", *WALK, "beside_sampler", "beside_weight")
 
-    data: str = choice("all", ("all", *GARMENTS), own=re.escape(own_picture.PREFIX))
+    data: tuple = several((), GARMENTS, len(GARMENTS), own=re.escape(own_picture.PREFIX))  # type: ignore[assignment]
     schedule: str = choice("cosine", SCHEDULES)
     n: int = number(20, 10, 64)
     task: str = choice("generate", TASKS)
@@ -397,11 +399,18 @@ class Images(Noised):
                 raise RecipeError("needs_a_flow", known=", ".join(FLOW_RACERS), got=repr(recipe.sampler))
 
     def check_data(self) -> None:
-        if self.data.startswith(own_picture.PREFIX):
+        if self.picture is not None:
+            if len(self.data) > 1:
+                raise RecipeError("picture_or_classes")
             try:
-                own_picture.decode(self.data)
+                own_picture.decode(self.picture)
             except OwnDataError as error:
                 raise RecipeError(error.key, **error.values) from None
+
+    @property
+    def picture(self) -> str | None:
+        """A person's own picture, where the data are not some of the classes, or none of them, which means all."""
+        return next((part for part in self.data if part not in GARMENTS), None)
 
     @property
     def idle(self) -> set[str]:

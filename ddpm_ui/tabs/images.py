@@ -45,7 +45,7 @@ def with_picture(recipe: Images, path: str) -> Images:
     except OwnDataError as error:
         raise RecipeError(error.key, **error.values) from error
     task = "back" if recipe.task in ("generate", "interpolate") else recipe.task
-    return dataclasses.replace(recipe, data=data, task=task)
+    return dataclasses.replace(recipe, data=(data,), task=task)
 
 
 def build() -> Exhibit:

@@ -222,6 +222,28 @@ def test_an_own_picture_is_taken_or_named_and_is_a_link(start):
     lab.page.wait_for_url("**data=picture.**")
     again = start("?" + lab.page.url.partition("?")[2])
     assert seen(again, "real") == seen(lab, "real")
+    again.choose("images-data", "Sneaker")
+    again.page.locator("#images-note").get_by_text("take one of the two out").wait_for()
+    again.changed("images", again.page.locator("#images-data .token-remove").first.click)
+    assert again.stage("images", "new Set(s.header.labels).size") == 1 and seen(again, "real") != seen(lab, "real")
+
+
+def test_classes_are_picked_one_after_the_other_and_none_of_them_is_all_ten(start):
+    lab = start(MELTING)
+    everything = seen(lab)
+    lab.changed("images", lambda: lab.choose("images-data", "Bag"))
+    lab.changed(
+        "images", lambda: lab.page.get_by_role("option", name="Dress", exact=True).click()
+    )  # the list stays open
+    lab.page.wait_for_url("**data=bag,dress**")
+    assert lab.stage("images", "s.header.labels") == ["choice_bag", "choice_dress"] * 5
+    assert "Bag · Dress" in lab.page.locator("#images-gallery .lab-title").inner_text()
+    all_ten = "new Set(s.header.labels).size === 10"
+    lab.changed("images", lab.page.locator("#images-data .remove-all").click, all_ten)
+    assert seen(lab) == everything
+    lab.changed("images", lambda: lab.choose("images-data", "Coat"))
+    lab.changed("images", lambda: lab.page.locator("#images-data input").press("Backspace"), all_ten)
+    assert seen(lab) == everything
 
 
 @pytest.mark.parametrize("query", ["sampler=adaptive", "data=picture.AA"])

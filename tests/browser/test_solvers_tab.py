@@ -58,6 +58,8 @@ def test_who_races_and_for_how_much_is_chosen_and_a_link(start):
     again = start("&" + lab.page.url.partition("?")[2].replace("&t=9", ""))
     again.finished("race-3")
     assert again.positions("race-3", 0) == lab.positions("race-3", 0)
+    again.page.locator("#solvers-solvers .remove-all").click()
+    again.page.locator("#solvers-note").get_by_text("solvers must name at least one").wait_for()
 
 
 def test_layers_of_the_first_are_layers_of_all(start):

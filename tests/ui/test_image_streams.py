@@ -79,13 +79,14 @@ def test_real_pictures_melt_by_the_closed_form():
     assert made.header["labels"] == [f"choice_{name}" for name in GARMENTS]
 
 
-@pytest.mark.parametrize("data", ["all", *GARMENTS])
-def test_real_pictures_are_of_the_class_that_was_asked(data):
+@pytest.mark.parametrize("data", [(), *((name,) for name in GARMENTS), ("bag", "dress"), GARMENTS[::-1]])
+def test_real_pictures_are_of_the_classes_that_were_asked(data):
     recipe = dataclasses.replace(FEW, data=data, n=64)
     real, examples = pictures.real(recipe), pictures._examples()
+    assert [GARMENTS[label] for label in pictures.classes(recipe)] == [*(data or GARMENTS) * 64][:64]
     for i, label in enumerate(pictures.classes(recipe)):
         assert (real[i] == examples.pixels[examples.labels == label]).flatten(1).all(1).any()
-    assert len(real.unique(dim=0)) == (64 if data == "all" else 10)
+    assert len(real.unique(dim=0)) == min(64, 10 * len(data or GARMENTS))
 
 
 # ---- walks
@@ -116,9 +117,9 @@ def test_the_stream_is_what_the_sampler_gives(sampler):
 
 
 def test_guidance_of_1_is_the_conditional_network_and_0_the_unconditional():
-    assert (film(data="bag").at(0) == sampled(8)).all()
-    assert (film(data="bag", weight=0).at(0) == sampled(None)).all()
-    strong = film(data="bag", weight=3, nfe=8)
+    assert (film(data=("bag",)).at(0) == sampled(8)).all()
+    assert (film(data=("bag",), weight=0).at(0) == sampled(None)).all()
+    strong = film(data=("bag",), weight=3, nfe=8)
     assert [nfe for nfe, _ in strong.steps.values()] == [2, 4, 6, 8, 8]  # a step costs two
     assert (strong.at(0) != sampled(8)).any()
 
@@ -181,9 +182,19 @@ def test_the_way_back_may_be_told_another_class():
     assert (film(task="back", told="bag").at(0) != film(task="back").at(0)).any()
 
 
+def test_classes_that_were_chosen_come_in_turn_and_are_a_link():
+    recipe = Images.of({"tab": "images", "data": "dress,bag", "n": "10"})
+    assert recipe == Images(data=("dress", "bag"), n=10) and recipe.query == "data=dress,bag&n=10"
+    assert (film(data=recipe.data).at(0) == sampled(torch.tensor([3, 8] * 5))).all()
+    assert pictures.title(recipe)[:2] == ["choice_dress", "choice_bag"]
+    assert pictures.title(Images())[0] == "choice_all"
+    assert pictures.title(Images(data=GARMENTS[:4]))[0] == "choice_several"
+    assert pictures.told(Images(task="interpolate", data=("dress", "bag"))) is None  # what lies between is of neither
+
+
 def test_from_one_noise_to_another_pictures_change_little_by_little():
-    made = film(task="interpolate", data="dress", n=16)
-    ends = film(data="dress")
+    made = film(task="interpolate", data=("dress",), n=16)
+    ends = film(data=("dress",))
     assert abs(made.at(0)[[0, -1]] - ends.at(0)[:2]).max() <= 1
     steps = abs(np.diff(made.at(0), axis=0)).mean((1, 2))
     assert steps.max() < abs(made.at(0)[0] - made.at(0)[-1]).mean()
@@ -258,8 +269,15 @@ def test_a_picture_survives_its_link():
         text = own_picture.encode(pixels.to(torch.uint8))
         assert (own_picture.decode(text) == pixels).all()
         assert len(text) < 1100 and Images.of({"data": text}).query.endswith(text)
-    made = Film.of(pictures.images(dataclasses.replace(FEW, task="forward", data=text)))
+    made = Film.of(pictures.images(dataclasses.replace(FEW, task="forward", data=(text,))))
     assert (made.real == pixels.numpy()).all() and len(made.real) == 10
+
+
+def test_an_own_picture_stands_alone():
+    text = own_picture.encode(torch.zeros(28, 28, dtype=torch.uint8))
+    for both in (("bag", text), (text, "bag"), f"bag,{text}"):
+        with pytest.raises(RecipeError, match="either your own picture or some of the classes"):
+            Images(data=both)
 
 
 BOMB = own_picture.PREFIX + "eNrtwQEBAAAAgJD-r-4ICgAAAAAA"
@@ -268,7 +286,7 @@ BOMB = own_picture.PREFIX + "eNrtwQEBAAAAgJD-r-4ICgAAAAAA"
 @pytest.mark.parametrize("text", ["picture.", "picture.AAAA", "picture.A", BOMB, "picture." + "A" * 5000, "picture.é"])
 def test_what_is_no_picture_is_refused(text):
     with pytest.raises(RecipeError, match=r"^(A picture in a link is|data must)"):
-        Images(data=text)
+        Images(data=(text,))
 
 
 @pytest.mark.parametrize(
@@ -297,5 +315,5 @@ def test_an_own_picture_goes_where_it_is_of_use(tmp_path):
     path.write_bytes(as_file(DARK_ON_LIGHT))
     for task in TASKS:
         used = with_picture(dataclasses.replace(FEW, task=task), str(path))
-        assert used.data.startswith("picture.")
+        assert used.picture is not None and used.data == (used.picture,)
         assert used.task == (task if task in ("forward", "inpaint") else "back")
