@@ -89,7 +89,7 @@ function place() {
   cursor.style.cssText = `top: ${_size.t}px; height: ${_size.h}px; transform: translateX(${xaxis._offset + x}px); transition: transform ${MOVING}ms linear`;
 }
 
-const plotly = () => lab.plotly().catch(() => new Promise(done => setTimeout(done, 3000)).then(plotly));
+const plotly = () => lab.plotly(gd).catch(() => new Promise(done => setTimeout(done, 3000)).then(plotly));
 plotly().then(async () => {
   await draw();                                // empty axes: whatever becomes of the figure, there is a plot to listen to
   for (const event of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"]) gd.on(event, place);

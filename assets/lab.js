@@ -27,22 +27,33 @@ window.lab = (() => {
   // Not known yet while <head> is read, hence a function behind a getter.
   const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
 
-  // plotly.js holds up the page for a good while as it starts: it is fetched at once, and starts when points move already.
-  let opened, loading;
+  // plotly.js holds up the page for a good while as it starts: it is fetched at once, and starts when points move already and
+  // what it is to draw is on show. The Images tab has nothing of the kind.
+  let opened, loading, fetched = new URLSearchParams(location.search).get("tab") === "images";
   const moving = new Promise(done => { opened = done; });
   const element = (tag, settings) => document.head.appendChild(Object.assign(document.createElement(tag), settings));
-  const plotly = () => loading ??= new Promise((done, fail) => {
-    // "./" says nothing, but for it plotly.js writes the address of that moment into its clip paths: with the next t in the
-    // address they are no longer part of this page, clip nothing and are fetched.
-    document.querySelector('base[href="./"]')?.removeAttribute("href");
+  const onShow = place => new Promise(done => new ResizeObserver((_, observer) => {
+    if (!visible(place)) return;
+    observer.disconnect();
+    done();
+  }).observe(place));
+  async function plotly(place) {
     const src = `${root()}/lab/plotly-${config.plotly}.min.js`;
-    element("link", {rel: "preload", as: "script", href: src});
-    Promise.race([moving, new Promise(late => setTimeout(late, 2000))]).then(() => element("script", {
-      src,
-      onload: () => done(window.Plotly),
-      onerror: () => { loading = null; fail(new TypeError("plotly.js did not load")); },
-    }));
-  });
+    if (!fetched) element("link", {rel: "preload", as: "script", href: src});
+    fetched = true;
+    await Promise.race([moving, new Promise(late => setTimeout(late, 2000))]);
+    await onShow(place);
+    return loading ??= new Promise((done, fail) => {
+      // "./" says nothing, but for it plotly.js writes the address of that moment into its clip paths: with the next t in the
+      // address they are no longer part of this page, clip nothing and are fetched.
+      document.querySelector('base[href="./"]')?.removeAttribute("href");
+      element("script", {
+        src,
+        onload: () => done(window.Plotly),
+        onerror: () => { loading = null; fail(new TypeError("plotly.js did not load")); },
+      });
+    });
+  }
 
   // Decodes [uint32 kind][uint32 byteLength][payload, padded to 4 bytes] as it arrives. Calls onChunk(kind, buffer, offset,
   // byteLength); the bytes are only valid during the call. Padding keeps every offset a multiple of 4, so views need no copy.

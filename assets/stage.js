@@ -580,7 +580,7 @@ function load() {
 }
 
 async function start() {
-  await lab.plotly();
+  await lab.plotly(gd);
   const reset = {name: "reset", title: say("reset"), icon: Plotly.Icons.home, click: goHome};
   const save = {name: "save", title: say("download"), icon: Plotly.Icons.camera, click: async () => {
     clock.pause();

@@ -43,6 +43,15 @@ def test_nobody_pays_for_a_tab_that_is_not_opened(visit):
     assert not [url for url in lab.requests if "lab/images" in url]
 
 
+def test_plotly_holds_up_nobody_who_looks_at_pictures(start):
+    lab = start()
+    lab.page.wait_for_timeout(2500)  # longer than the page would wait for points that move
+    assert not [url for url in lab.requests if "plotly" in url]
+    lab.page.get_by_role("tab", name="Forward").click()
+    lab.drawn("forward-film")
+    lab.until("forward", "s.painted > 1")
+
+
 def test_pictures_form_from_noise_and_scrubbing_asks_nobody(start):
     lab = start()
     assert lab.page.locator("#images-gallery .lab-badge").inner_text() == "learned"
