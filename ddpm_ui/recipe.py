@@ -409,7 +409,7 @@ class Images(Noised):
 
     @property
     def picture(self) -> str | None:
-        """A person's own picture, where the data are not some of the classes, or none of them, which means all."""
+        """A person's own picture, as a text, where it stands in place of classes."""
         return next((part for part in self.data if part not in GARMENTS), None)
 
     @property
