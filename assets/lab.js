@@ -29,7 +29,7 @@ window.lab = (() => {
 
   // plotly.js holds up the page for a good while as it starts: it is fetched at once, and starts when points move already and
   // what it is to draw is on show. The Images tab has nothing of the kind.
-  let opened, loading, fetched = new URLSearchParams(location.search).get("tab") === "images";
+  let opened, begun, loading;
   const moving = new Promise(done => { opened = done; });
   const element = (tag, settings) => document.head.appendChild(Object.assign(document.createElement(tag), settings));
   const onShow = place => new Promise(done => new ResizeObserver((_, observer) => {
@@ -37,11 +37,13 @@ window.lab = (() => {
     observer.disconnect();
     done();
   }).observe(place));
+  function begin(src) {
+    if (new URLSearchParams(location.search).get("tab") !== "images") element("link", {rel: "preload", as: "script", href: src});
+    return Promise.race([moving, new Promise(late => setTimeout(late, 2000))]);
+  }
   async function plotly(place) {
     const src = `${root()}/lab/plotly-${config.plotly}.min.js`;
-    if (!fetched) element("link", {rel: "preload", as: "script", href: src});
-    fetched = true;
-    await Promise.race([moving, new Promise(late => setTimeout(late, 2000))]);
+    await (begun ??= begin(src));
     await onShow(place);
     return loading ??= new Promise((done, fail) => {
       // "./" says nothing, but for it plotly.js writes the address of that moment into its clip paths: with the next t in the

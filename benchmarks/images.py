@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,7 +14,8 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 
 from benchmarks.row import Row, medians
-from ddpm_core import NetworkDenoiser, ParticleNoise, device, load_checkpoint
+from ddpm_core import NetworkDenoiser, device, load_checkpoint
+from ddpm_core.__main__ import last_step
 from ddpm_core.denoisers import PRECISIONS
 from ddpm_core.images import SIZE
 from ddpm_core.schedules import SCHEDULES
@@ -47,11 +47,10 @@ def _speed() -> Iterator[Row]:
     where = device.pick()
     denoiser = load_checkpoint("fashion_mnist", where).given_label(torch.arange(N) % 10)
     pipeline = peer(count(denoiser.net))
-    schedule, noise = SCHEDULES["cosine"](1000).subsample(NFE), ParticleNoise(0, N, (1, 28, 28), where)
+    schedule = SCHEDULES["cosine"](1000).subsample(NFE)
 
     def drawn(denoiser: NetworkDenoiser) -> float:
-        walk = device.walk("ddim", denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise)
-        return deque(walk, maxlen=1)[0].x.mean().item()
+        return last_step("ddim", denoiser, schedule, N, 0, {}, denoiser.net.shape).x.mean().item()
 
     ways: dict[str, Callable[[], object]] = {name: partial(drawn, denoiser.in_precision(name)) for name in PRECISIONS}
     ways["theirs"] = lambda: pipeline(batch_size=N, num_inference_steps=NFE, output_type="np")

@@ -70,7 +70,8 @@ def real(recipe: Images) -> Tensor:
     if recipe.picture is not None:
         return own_picture.decode(recipe.picture).expand(recipe.n, *SHAPE)
     labels, each = classes(recipe) or (), len(_examples()) // len(GARMENTS)
-    return _examples().pixels[[label * each + i // len(set(labels)) % each for i, label in enumerate(labels)]]
+    turn = len(set(labels))
+    return _examples().pixels[[label * each + i // turn % each for i, label in enumerate(labels)]]
 
 
 def mask(kept: str) -> Tensor:
@@ -119,8 +120,8 @@ def pixels(t: int, nfe: int, *layers: Tensor) -> bytes:
 
 def kinds(recipe: Images) -> list[str]:
     """A word for each of the classes, while they are few."""
-    few = [name_of(part) for part in recipe.data or ["all"]]
-    return few if len(few) <= NAMED else ["choice_several"]
+    words = [name_of(part) for part in recipe.data or ["all"]]
+    return words if len(words) <= NAMED else ["choice_several"]
 
 
 def title(recipe: Images) -> list[str]:

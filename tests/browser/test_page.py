@@ -205,3 +205,18 @@ def test_every_picture_has_a_text_alternative(visit):
 
 def test_words_exist_in_both_languages():
     assert STRINGS["en"].keys() == STRINGS["zh-CN"].keys()
+
+
+NO_MORE_WAITING = """() => {
+  const {setTimeout} = window;
+  window.setTimeout = (act, delay, ...more) => delay >= 2000 ? 0 : setTimeout(act, delay, ...more);
+}"""
+
+
+def test_where_nothing_moves_plotly_is_waited_for_once(visit):
+    """Not once for each tab that is opened after it is there."""
+    lab = visit("?tab=train", stage="train", ready="true")
+    lab.page.wait_for_function("window.Plotly")
+    lab.page.evaluate(NO_MORE_WAITING)
+    lab.page.get_by_role("tab", name="Three views").click()
+    lab.drawn("views-errors")
