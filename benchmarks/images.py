@@ -16,8 +16,8 @@ from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 from benchmarks.row import Row, medians
 from ddpm_core import NetworkDenoiser, device, load_checkpoint
 from ddpm_core.__main__ import last_step
-from ddpm_core.denoisers import PRECISIONS
-from ddpm_core.images import SIZE
+from ddpm_core.data.images import SIZE
+from ddpm_core.models.denoisers import PRECISIONS
 from ddpm_core.schedules import SCHEDULES
 from ddpm_ui.trajectories import Trajectory
 from tests.real import served

@@ -15,7 +15,7 @@ import sys
 import torch
 from tqdm import tqdm
 
-from ddpm_core import DATASETS, Denoiser, MixtureDenoiser, ParticleNoise, affordable, arrive, load_checkpoint
+from ddpm_core import DATASETS, Denoiser, MixtureDenoiser, ParticleNoise, load_checkpoint, sample, schedule_for_nfe
 from ddpm_ui.i18n import ASSETS
 from ddpm_ui.recipe import RACERS, Solvers
 from ddpm_ui.solvers import distances, perfect_band
@@ -32,8 +32,8 @@ def means(name: str, denoiser: Denoiser, data: str, clouds: int, nfes=NFES) -> l
     """Sliced W2 at each nfe, the mean over so many clouds."""
     noise, found = ParticleNoise(RECIPE.seed, clouds * N), []
     for nfe in nfes:
-        levels = affordable(name, RECIPE.full_schedule, nfe, RECIPE.spacing)
-        values = distances(METRIC, data, arrive(name, denoiser, levels, noise).x.view(clouds, N, -1))
+        levels = schedule_for_nfe(name, RECIPE.full_schedule, nfe, RECIPE.spacing)
+        values = distances(METRIC, data, sample(name, denoiser, levels, noise).x.view(clouds, N, -1))
         found.append(float(f"{sum(values) / clouds:.4g}"))
     return found
 

@@ -21,16 +21,16 @@ from ddpm_core import (
     MixtureDenoiser,
     ParticleNoise,
     Schedule,
-    arrive,
     exact_flow_between,
     excess_nll,
     fitted_order,
     load_checkpoint,
+    sample,
     sliced_w2,
 )
-from ddpm_core.samplers import TRAITS, steps_for
+from ddpm_core.samplers.registry import TRAITS, steps_for
+from ddpm_core.samplers.stepping import levels
 from ddpm_core.schedules import even_in_lam, karras, linear
-from ddpm_core.stepping import levels
 
 N = 2_000  # points of everything that is timed
 RACE = ("ddpm", "ddim", "heun", "dpmpp_2m", "unipc_2", "dpmpp_2m_sde")
@@ -97,7 +97,7 @@ def quality() -> Iterator[Row]:
     network, exact = load_checkpoint("swiss_roll"), MixtureDenoiser(ROLL)
 
     def samples(denoiser, nfe: int, seed: int) -> Tensor:
-        return arrive(BEST, denoiser, best_levels(nfe), ParticleNoise(seed, SAMPLES)).x
+        return sample(BEST, denoiser, best_levels(nfe), ParticleNoise(seed, SAMPLES)).x
 
     for nfe, bar in {20: 0.10, 10: 0.30}.items():
         nats = statistics.median(excess_nll(samples(network, nfe, seed), ROLL).value for seed in range(SEEDS))

@@ -1,25 +1,25 @@
 """Diffusion models in their mathematics: from data and schedules to training and metrics. torch and numpy."""
 
-from .bound import variational_bound
-from .checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from .convergence import affordable, arrive, fitted_order, local_errors, path_errors
-from .datasets import DATASETS
-from .denoisers import Denoiser, EmpiricalDenoiser, MixtureDenoiser, NetworkDenoiser
-from .distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
-from .distillation import Teacher
-from .exact_flow import exact_flow, exact_flow_between
-from .intervals import Measured, bootstrap_interval, permutation_band
-from .langevin import annealed, langevin
-from .likelihood import divergence, flow_log_prob
-from .memory import between, perplexity
-from .metrics import METRICS, excess_nll, mode_coverage, nearest_distance, strong_error
-from .mixtures import GaussianMixture
-from .networks import MLP, NETWORKS, UNet
-from .prediction import Prediction
-from .reverse_step import exact_reverse, gaussian_reverse
-from .samplers import SAMPLERS, ParticleNoise, Step
-from .schedules import SCHEDULES, SPACINGS, Schedule, from_betas
-from .training import TrainConfig, TrainStep, train
+from ddpm_core.analysis.bound import variational_bound
+from ddpm_core.analysis.convergence import fitted_order, local_errors, path_errors, sample, schedule_for_nfe
+from ddpm_core.analysis.likelihood import divergence, flow_log_prob
+from ddpm_core.analysis.memorisation import perplexity, score_position
+from ddpm_core.data.datasets import DATASETS
+from ddpm_core.data.mixtures import GaussianMixture
+from ddpm_core.metrics.distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
+from ddpm_core.metrics.intervals import Measured, bootstrap_interval, permutation_band
+from ddpm_core.metrics.registry import METRICS, excess_nll, mode_coverage, nearest_distance, strong_error
+from ddpm_core.models.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from ddpm_core.models.denoisers import Denoiser, EmpiricalDenoiser, MixtureDenoiser, NetworkDenoiser
+from ddpm_core.models.networks import MLP, NETWORKS, UNet
+from ddpm_core.models.prediction import Prediction
+from ddpm_core.samplers.exact_flow import exact_flow, exact_flow_between
+from ddpm_core.samplers.langevin import annealed, langevin
+from ddpm_core.samplers.registry import SAMPLERS, ParticleNoise, Step
+from ddpm_core.samplers.reverse_step import exact_reverse, gaussian_reverse
+from ddpm_core.schedules import SCHEDULES, SPACINGS, Schedule, from_betas
+from ddpm_core.training.distillation import Teacher
+from ddpm_core.training.loop import TrainConfig, TrainStep, train
 
 __all__ = [
     "DATASETS",
@@ -44,10 +44,7 @@ __all__ = [
     "TrainConfig",
     "TrainStep",
     "UNet",
-    "affordable",
     "annealed",
-    "arrive",
-    "between",
     "bootstrap_interval",
     "divergence",
     "energy_distance",
@@ -72,7 +69,10 @@ __all__ = [
     "perplexity",
     "precision",
     "recall",
+    "sample",
     "save_checkpoint",
+    "schedule_for_nfe",
+    "score_position",
     "sliced_w2",
     "strong_error",
     "train",

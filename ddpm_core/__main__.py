@@ -19,25 +19,28 @@ import safetensors.torch
 import torch
 from tqdm import tqdm
 
-from . import checkpoints, device
-from .datasets import DATASETS
-from .denoisers import PRECISIONS, TARGETS, Denoiser, NetworkDenoiser, guided
-from .distillation import Teacher
-from .image_evaluation import Judge, Ways, draw, measure_images
-from .images import fashion_mnist, grid
-from .metrics import Measured, energy_distance, excess_nll, sliced_w2
-from .mixtures import GaussianMixture
-from .networks import LAM_RANGE, MLP, NETWORKS, UNet
-from .samplers import SAMPLERS, VARIANCES, ParticleNoise, Step
-from .schedules import SCHEDULES, SPACINGS, Schedule
-from .training import WEIGHTINGS, TrainConfig, train
-from .training_run import Run, processes
+from ddpm_core import device
+from ddpm_core.data.datasets import DATASETS
+from ddpm_core.data.images import fashion_mnist, grid
+from ddpm_core.data.mixtures import GaussianMixture
+from ddpm_core.metrics.image_evaluation import ImageEvaluator, SamplingConfig, draw, measure_images
+from ddpm_core.metrics.registry import Measured, energy_distance, excess_nll, sliced_w2
+from ddpm_core.models import checkpoints
+from ddpm_core.models.denoisers import PRECISIONS, TARGETS, Denoiser, NetworkDenoiser, guided
+from ddpm_core.models.networks import LAM_RANGE, MLP, NETWORKS, UNet
+from ddpm_core.samplers.registry import SAMPLERS, VARIANCES, ParticleNoise, Step
+from ddpm_core.schedules import SCHEDULES, SPACINGS, Schedule
+from ddpm_core.training.distillation import Teacher
+from ddpm_core.training.loop import WEIGHTINGS, TrainConfig, train
+from ddpm_core.training.run import Run, processes
 
 IMAGES = "fashion_mnist"
 SEEDS = {"cola_sprite_fanta": 1}  # of `train`, else 0: see docs/LOG.md
 FOR_IMAGES: dict[str, dict] = {
     "train": dict(steps=40_000, batch=32, lr=3e-3, warmup=500, weighting="flat", schedule="cosine", shared=1),
-    "sample": dict(sampler=Ways().sampler, schedule="cosine", steps=25, spacing=Ways().spacing, n=40),
+    "sample": dict(
+        sampler=SamplingConfig().sampler, schedule="cosine", steps=25, spacing=SamplingConfig().spacing, n=40
+    ),
 }
 GUIDED = dict(steps=6000, lr=1e-3, warmup=200)  # for images, on top of the above: what guidance makes of a network
 FOR_POINTS: dict[str, dict] = {
@@ -184,7 +187,7 @@ def train_one(dataset: str, args: argparse.Namespace) -> None:
         metadata["metrics"] = measure(denoiser, data, args.samples)
     else:
         metadata |= {"pixels": "-1 .. 1, of mean -0.43 and standard deviation 0.71"}
-        metadata["metrics"] = measure_images(denoiser, Judge(args.data), [Ways()], args.samples, [0])
+        metadata["metrics"] = measure_images(denoiser, ImageEvaluator(args.data), [SamplingConfig()], args.samples, [0])
     checkpoints.save_checkpoint(out, step.ema, metadata)
     unfinished.unlink(missing_ok=True)
     if isinstance(data, GaussianMixture):
@@ -232,8 +235,8 @@ def evaluate_command(args: argparse.Namespace) -> None:
 
 
 def evaluate_images(denoiser: NetworkDenoiser, args: argparse.Namespace) -> None:
-    judge, n = Judge(args.data), args.samples
-    ways = [Ways(weight, nfe, args.sampler, args.spacing) for nfe in args.nfe for weight in args.weight]
+    judge, n = ImageEvaluator(args.data), args.samples
+    ways = [SamplingConfig(weight, nfe, args.sampler, args.spacing) for nfe in args.nfe for weight in args.weight]
     first = (ways[0], args.seed)
     drawn = {first: draw(denoiser, n, *first)} if args.score else {}
     measure_images(denoiser, judge, ways, n, range(args.seed, args.seed + args.seeds), drawn)
@@ -330,8 +333,8 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--weight", type=float, nargs="+", default=[1.0], help="of guidance")
     g.add_argument("--precision", choices=PRECISIONS, help="default: the faster one here", **here)
     g.add_argument("--seeds", type=int, default=1, help="how many, from --seed on")
-    g.add_argument("--sampler", choices=SAMPLERS, default=Ways().sampler)
-    g.add_argument("--spacing", choices=SPACINGS, default=Ways().spacing)
+    g.add_argument("--sampler", choices=SAMPLERS, default=SamplingConfig().sampler)
+    g.add_argument("--spacing", choices=SPACINGS, default=SamplingConfig().spacing)
     g.add_argument("--score", action="store_true", help="fit a classifier to the samples, and one to real images")
     g.add_argument("--nearest", help="a PNG file: 30 samples, each above the training image nearest to it")
     g.add_argument("--data", type=Path, help="a folder with the four IDX files")

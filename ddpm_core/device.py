@@ -13,9 +13,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, along
-from .samplers import SAMPLERS, Noise, Step
-from .schedules import Schedule
+from ddpm_core.models.denoisers import Denoiser, along
+from ddpm_core.samplers.registry import SAMPLERS, Noise, Step
+from ddpm_core.schedules import Schedule
 
 
 def pick() -> torch.device:

@@ -14,9 +14,9 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from ddpm_core import Schedule, fitted_order
-from ddpm_core.bound import Bound
-from ddpm_core.metrics import Measured, Metric
-from ddpm_core.reverse_step import Estimate
+from ddpm_core.analysis.bound import Bound
+from ddpm_core.metrics.registry import Measured, Metric
+from ddpm_core.samplers.reverse_step import Estimate
 from ddpm_ui.i18n import Message, name_of
 from ddpm_ui.trajectories import VIEW, Trajectory
 
@@ -333,7 +333,7 @@ def distances_to_noise(t: Sequence[int], kl: Mapping[str, Sequence[float]], alph
 
 
 def ways_back(paths: Mapping[float, Tensor]) -> go.Figure:
-    """Ways from one noise, [steps, n, 2] each, for each share of fresh noise; where they end, as dots."""
+    """SamplingConfig from one noise, [steps, n, 2] each, for each share of fresh noise; where they end, as dots."""
     figure = go.Figure()
     for (eta, path), meaning in zip(
         reversed(list(paths.items())), ("noise", "error", "learned")[-len(paths) :], strict=True

@@ -30,8 +30,8 @@ from ddpm_core import (
     sliced_w2,
     train,
 )
-from ddpm_core.networks import LAM_RANGE
-from ddpm_core.training import levels_at, loss_floor, noise_levels
+from ddpm_core.models.networks import LAM_RANGE
+from ddpm_core.training.loop import levels_at, loss_floor, noise_levels
 from ddpm_ui import models
 from ddpm_ui.recipe import Train, mixture_of
 from ddpm_ui.trajectories import (

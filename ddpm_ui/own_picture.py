@@ -9,8 +9,8 @@ import zlib
 import torch
 from torch import Tensor
 
-from ddpm_core.images import SIZE
-from ddpm_core.own_data import OwnDataError
+from ddpm_core.data.images import SIZE
+from ddpm_core.data.own_data import OwnDataError
 from ddpm_ui.i18n import STRINGS
 
 PREFIX = "picture."

@@ -9,14 +9,14 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ddpm_core import Denoiser, NetworkDenoiser, ParticleNoise, Schedule, affordable, load_checkpoint
+from ddpm_core import Denoiser, NetworkDenoiser, ParticleNoise, Schedule, load_checkpoint, schedule_for_nfe
 from ddpm_core import device as devices
-from ddpm_core.checkpoints import names
-from ddpm_core.denoisers import guided
-from ddpm_core.image_edits import Inpainting, back_from, between_noises
-from ddpm_core.image_metrics import in_parts, shipped_classifier
-from ddpm_core.images import SIZE, examples, to_pixels, to_unit
-from ddpm_core.stepping import levels
+from ddpm_core.data.images import SIZE, examples, to_pixels, to_unit
+from ddpm_core.metrics.image_metrics import in_parts, shipped_classifier
+from ddpm_core.models.checkpoints import names
+from ddpm_core.models.denoisers import guided
+from ddpm_core.samplers.image_edits import Inpainting, back_from, between_noises
+from ddpm_core.samplers.stepping import levels
 from ddpm_ui import own_picture
 from ddpm_ui.i18n import name_of
 from ddpm_ui.recipe import GARMENTS, Images, RecipeError
@@ -103,7 +103,7 @@ def beginning(recipe: Images, noise: ParticleNoise) -> tuple[Schedule, Schedule,
     if recipe.task == "interpolate":
         eps = between_noises(eps[0], eps[1], torch.linspace(0, 1, recipe.n))
     price = 1 if told(recipe) is None or recipe.weight in (0, 1) else 2  # evaluations of a question
-    walked = affordable(recipe.sampler, path, recipe.nfe // price, recipe.spacing)
+    walked = schedule_for_nfe(recipe.sampler, path, recipe.nfe // price, recipe.spacing)
     if recipe.task == "back":
         return path, walked, walked.jump(to_unit(real(recipe)).to(eps), walked.T, eps)
     return path, walked, walked.scale[-1].item() * eps

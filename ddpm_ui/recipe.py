@@ -23,13 +23,13 @@ from ddpm_core import (
     GaussianMixture,
     Schedule,
     TrainConfig,
-    affordable,
+    schedule_for_nfe,
 )
-from ddpm_core.denoisers import TARGETS
-from ddpm_core.images import CLASSES
-from ddpm_core.own_data import PREFIX, OwnDataError, decode
-from ddpm_core.samplers import DDPM_VARIANCES, TRAITS
-from ddpm_core.training import WEIGHTINGS
+from ddpm_core.data.images import CLASSES
+from ddpm_core.data.own_data import PREFIX, OwnDataError, decode
+from ddpm_core.models.denoisers import TARGETS
+from ddpm_core.samplers.registry import DDPM_VARIANCES, TRAITS
+from ddpm_core.training.loop import WEIGHTINGS
 from ddpm_ui import own_picture
 from ddpm_ui.i18n import Message
 
@@ -339,7 +339,7 @@ class Racer(Priced):
 
     def walked(self) -> Schedule:
         """As many levels as it can pay for."""
-        return affordable(self.sampler, self.full_schedule, self.nfe, self.spacing)
+        return schedule_for_nfe(self.sampler, self.full_schedule, self.nfe, self.spacing)
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ from ddpm_core import (
     MixtureDenoiser,
     ParticleNoise,
     Schedule,
-    affordable,
-    arrive,
     local_errors,
     path_errors,
+    sample,
+    schedule_for_nfe,
 )
-from ddpm_core.parallel_in_time import picard_sweeps
-from ddpm_core.samplers import TRAITS
-from ddpm_core.stepping import levels
+from ddpm_core.samplers.parallel_in_time import picard_sweeps
+from ddpm_core.samplers.registry import TRAITS
+from ddpm_core.samplers.stepping import levels
 from ddpm_ui import figures
 from ddpm_ui.i18n import ASSETS
 from ddpm_ui.recipe import Solvers, mixture_of
@@ -54,7 +54,7 @@ PERFECT = 40  # clouds of true data behind the band of what perfect samples show
 
 def _grid(recipe: Solvers, name: str, nfes: tuple[int, ...] = NFES) -> dict[int, Schedule]:
     """nfe that is really spent -> the levels; each once, where a solver has few steps to choose from."""
-    grids = (affordable(name, recipe.full_schedule, nfe, recipe.spacing) for nfe in nfes)
+    grids = (schedule_for_nfe(name, recipe.full_schedule, nfe, recipe.spacing) for nfe in nfes)
     price = TRAITS[name].per_step or 1
     return {price * (grid.T - 1) + 1: grid for grid in grids}
 
@@ -83,7 +83,7 @@ def strong(recipe: Solvers) -> go.Figure:
                 exact = exact_places(recipe.data, recipe.seed, FEW, levels(grid)[-1], levels(grid)[1])
                 curves[name, meaning][nfe] = path_errors(name, denoiser, grid, noise, exact).median().item()
     orders = {name: TRAITS[name].order for name in recipe.solvers}
-    level = levels(affordable("ddim", recipe.full_schedule, NFES[-1], recipe.spacing))
+    level = levels(schedule_for_nfe("ddim", recipe.full_schedule, NFES[-1], recipe.spacing))
     near, end = (exact_places(recipe.data, recipe.seed, FEW, level[-1], level[t]) for t in (1, 0))
     last = (MixtureDenoiser(mixture)(near, *level[1]).x0 - end).norm(dim=-1).median().item()
     return figures.strong_errors(curves, orders, last, recipe.solvers)
@@ -121,7 +121,7 @@ def law(recipe: Solvers) -> go.Figure:
             mine = noise if main else ParticleNoise(recipe.seed, CLOUDED)
             curve = {}
             for nfe, grid in _grid(recipe, name, NFES if main else NFES[::3]).items():
-                clouds = arrive(name, denoiser, grid, mine).x.view(-1, CLOUDED, 2)
+                clouds = sample(name, denoiser, grid, mine).x.view(-1, CLOUDED, 2)
                 curve[nfe] = distances(recipe.metric, recipe.data, clouds)
             curves[name, meaning] = curve
     band = perfect_band(recipe.data, recipe.metric, CLOUDED)
@@ -132,7 +132,7 @@ def steps(recipe: Solvers) -> go.Figure:
     """Where on the lam axis each spacing puts the levels, and what the steps between them do wrong."""
     noise, mixture, rows = ParticleNoise(recipe.seed, FEW), mixture_of(recipe.data), {}
     for spacing in SPACINGS:
-        grid = affordable(recipe.stepper, recipe.full_schedule, recipe.nfe, spacing)
+        grid = schedule_for_nfe(recipe.stepper, recipe.full_schedule, recipe.nfe, spacing)
         rows[spacing] = grid.lam[1:].flip(0).tolist(), local_errors(recipe.stepper, mixture, grid, noise).tolist()
     return figures.local_errors(rows, recipe.stepper, recipe.nfe)
 

@@ -46,12 +46,12 @@ from ddpm_core import (
     strong_error,
 )
 from ddpm_core import device as devices
-from ddpm_core.denoisers import NoiseLevel
-from ddpm_core.intervals import Measured
-from ddpm_core.metrics import moment_deviation
-from ddpm_core.samplers import TRAITS
+from ddpm_core.metrics.intervals import Measured
+from ddpm_core.metrics.registry import moment_deviation
+from ddpm_core.models.denoisers import NoiseLevel
+from ddpm_core.samplers.registry import TRAITS
+from ddpm_core.samplers.stepping import levels
 from ddpm_core.schedules import constant, unshrunk
-from ddpm_core.stepping import levels
 from ddpm_ui import models
 from ddpm_ui.i18n import name_of
 from ddpm_ui.recipe import Forward, Racer, Recipe, RecipeError, Reverse, film_times, mixture_of

@@ -1,4 +1,4 @@
-"""What people bring (a CSV, a picture, a word, a drawing) as points [N, 2], y upwards, for ddpm_core.own_data.encode;
+"""What people bring (a CSV, a picture, a word, a drawing) as points [N, 2], y upwards, for own_data.encode;
 or a picture as a small one, for own_picture.encode.
 
 Whatever comes in is untrusted: sizes are looked at before any work, and all that can go wrong is an OwnDataError.
@@ -18,8 +18,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
-from ddpm_core.images import SIZE
-from ddpm_core.own_data import MOST_CENTRES, MOST_POINTS, OwnDataError
+from ddpm_core.data.images import SIZE
+from ddpm_core.data.own_data import MOST_CENTRES, MOST_POINTS, OwnDataError
 from ddpm_ui.i18n import ASSETS, STRINGS
 
 FONT = ASSETS / "fonts" / "wqy-microhei.ttc"  # Latin, Greek, Cyrillic, kana, hangul and 20,902 Chinese characters

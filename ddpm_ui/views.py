@@ -19,26 +19,26 @@ from ddpm_core import (
     ParticleNoise,
     Prediction,
     Schedule,
-    arrive,
     nearest_distance,
+    sample,
     sliced_w2,
 )
-from ddpm_core.bound import variational_bound
-from ddpm_core.fields import Ink, conversion_residual, grid, ink
-from ddpm_core.langevin import annealed, langevin
-from ddpm_core.likelihood import flow_log_prob
-from ddpm_core.memory import between, perplexity
-from ddpm_core.metrics import Measured
-from ddpm_core.reverse_step import (
+from ddpm_core.analysis.bound import variational_bound
+from ddpm_core.analysis.fields import DriftFields, conversion_residual, drift_fields, grid
+from ddpm_core.analysis.likelihood import flow_log_prob
+from ddpm_core.analysis.memorisation import perplexity, score_position
+from ddpm_core.metrics.registry import Measured
+from ddpm_core.samplers.langevin import annealed, langevin
+from ddpm_core.samplers.reverse_step import (
+    count_modes,
     exact_reverse,
     gaussian_misfit,
     gaussian_reverse,
-    humps,
     posterior_coefficients,
     principal_marginal,
 )
 from ddpm_core.schedules import constant
-from ddpm_core.training import levels_at
+from ddpm_core.training.loop import levels_at
 from ddpm_ui import figures
 from ddpm_ui.recipe import Forward, Views, mixture_of
 from ddpm_ui.trajectories import VIEW, badge, chunk, denoiser_of, json_chunk, title
@@ -117,12 +117,12 @@ def drifts(recipe: Forward) -> Generator[bytes, None, None]:
     times = torch.linspace(1, schedule.T, min(LEVELS, schedule.T)).round().int().tolist()
     alpha, sigma = (c[times] / schedule.scale[times] for c in (schedule.alpha, schedule.sigma))
     yield json_chunk(
-        dict(side=SIDE, view=VIEW, rows=("exact",), views=Ink._fields, times=times)
+        dict(side=SIDE, view=VIEW, rows=("exact",), views=DriftFields._fields, times=times)
         | dict(alpha=alpha.tolist(), sigma=sigma.tolist(), title=title(recipe, "drifts"))
     )
     for index, t in enumerate(times):
         level = alpha[index].item(), sigma[index].item()
-        moves = ink(MixtureDenoiser(mixture)(points, *level), schedule.betas[t - 1].item())
+        moves = drift_fields(MixtureDenoiser(mixture)(points, *level), schedule.betas[t - 1].item())
         yield _field(index, torch.stack(moves)[None], mixture.noised(*level).log_prob(points))
     yield json_chunk({"done": True})
 
@@ -177,7 +177,7 @@ def step(recipe: Views) -> go.Figure:
             gaussians[variance] = torch.distributions.Normal(mean[0] @ axis, width**0.5).log_prob(s[:, 0]).exp()
             generator = torch.Generator().manual_seed(0)
             misfit[variance] = gaussian_misfit(law, mean[0], width, n=4000, generator=generator)
-    return figures.reverse_law(s[:, 0], marginal.log_prob(s).exp(), gaussians, t, humps(law), misfit)
+    return figures.reverse_law(s[:, 0], marginal.log_prob(s).exp(), gaussians, t, count_modes(law), misfit)
 
 
 def likelihood(recipe: Views) -> go.Figure:
@@ -278,7 +278,8 @@ def memory(recipe: Views) -> go.Figure:
             for x, level in zip(noisy, levels, strict=True)
         ]
         position[size] = [
-            between(denoiser, empirical, truth, x, *level).position for x, level in zip(noisy, levels, strict=True)
+            score_position(denoiser, empirical, truth, x, *level).position
+            for x, level in zip(noisy, levels, strict=True)
         ]
     return figures.memorisation(lam.tolist(), counts, position)
 
@@ -292,7 +293,7 @@ def recite(recipe: Views) -> go.Figure:
     points = mixture.sample(FEW, generator=torch.Generator().manual_seed(recipe.seed))
     fresh = mixture.sample(2000, generator=torch.Generator().manual_seed(recipe.seed + 1))
     models = (EmpiricalDenoiser(points), denoiser_of(recipe.denoiser, recipe.data))
-    perfect, other = (arrive("ddim", model, PATH, noise).x for model in models)
+    perfect, other = (sample("ddim", model, PATH, noise).x for model in models)
     distance = [nearest_distance(x, points, fresh) for x in (perfect, other)]
     return figures.recitation(points, perfect, other, distance, badge(recipe.denoiser))
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import gradio as gr
 
-from ddpm_core.own_data import OwnDataError
+from ddpm_core.data.own_data import OwnDataError
 from ddpm_ui import own_picture, pictures
 from ddpm_ui.controls import LAST, QUIET, control
 from ddpm_ui.i18n import i18n

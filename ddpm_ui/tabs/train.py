@@ -15,7 +15,7 @@ import gradio as gr
 import numpy as np
 
 from ddpm_core import CheckpointError, load_checkpoint
-from ddpm_core.own_data import OwnDataError, encode
+from ddpm_core.data.own_data import OwnDataError, encode
 from ddpm_ui import figures, models
 from ddpm_ui.controls import LAST, QUIET, control, shown
 from ddpm_ui.i18n import Message, i18n, name_of

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ddpm_core import ParticleNoise
-from ddpm_core.images import to_pixels, to_unit
+from ddpm_core.data.images import to_pixels, to_unit
 from ddpm_ui import pictures
 from ddpm_ui.recipe import Images
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddpm_core import load_checkpoint
-from ddpm_core.fields import grid
+from ddpm_core.analysis.fields import grid
 from ddpm_ui.trajectories import VIEW
 from ddpm_ui.views import FIGURES, SIDE
 

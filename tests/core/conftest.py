@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ddpm_core import SAMPLERS, GaussianMixture
-from ddpm_core.samplers import VARIANCES
+from ddpm_core.samplers.registry import VARIANCES
 
 torch.set_num_threads(1)  # small tensors: more threads cost more than they bring, above all under pytest -n
 

@@ -7,8 +7,8 @@ from scipy import stats
 from torch.distributions import Normal, kl_divergence
 
 from ddpm_core import DATASETS, SCHEDULES, GaussianMixture, MixtureDenoiser, Prediction, load_checkpoint
-from ddpm_core.bound import squared_errors, variational_bound
-from ddpm_core.reverse_step import VARIANCES, exact_reverse, gaussian_reverse, reverse_variances
+from ddpm_core.analysis.bound import squared_errors, variational_bound
+from ddpm_core.samplers.reverse_step import VARIANCES, exact_reverse, gaussian_reverse, reverse_variances
 
 MOONS = DATASETS["two_moons"]()
 

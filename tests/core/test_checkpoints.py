@@ -19,16 +19,16 @@ from ddpm_core import (
     ParticleNoise,
     TrainConfig,
     UNet,
-    arrive,
     excess_nll,
     load_checkpoint,
+    sample,
     save_checkpoint,
 )
 from ddpm_core.__main__ import SEEDS
-from ddpm_core.checkpoints import FOLDER, FORMAT, MAX_BYTES, names
-from ddpm_core.denoisers import PRECISIONS, TARGETS
-from ddpm_core.image_evaluation import Ways, draw
-from ddpm_core.image_metrics import label_accuracy, shipped_classifier
+from ddpm_core.metrics.image_evaluation import SamplingConfig, draw
+from ddpm_core.metrics.image_metrics import label_accuracy, shipped_classifier
+from ddpm_core.models.checkpoints import FOLDER, FORMAT, MAX_BYTES, names
+from ddpm_core.models.denoisers import PRECISIONS, TARGETS
 
 
 @pytest.fixture
@@ -315,7 +315,7 @@ def test_no_particle_is_carried_away(name):
     """Not even one that starts five standard deviations out, where training hardly ever was; others mend themselves."""
     denoiser, data = load_checkpoint(name), DATASETS[name]()
     truth = data.sample(10_000, generator=torch.Generator().manual_seed(1))
-    x = arrive("heun", denoiser, SCHEDULES["karras"](20, 0.03, 5.0), ParticleNoise(0, 10_000)).x
+    x = sample("heun", denoiser, SCHEDULES["karras"](20, 0.03, 5.0), ParticleNoise(0, 10_000)).x
     assert x.abs().max() < truth.abs().max() + 0.5
 
 
@@ -346,6 +346,7 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_shipped_images_show_what_they_are_told_to(weight, n, precision):
     """93 % of them, which is what real ones get, up to two standard errors of so few; in 25 steps."""
-    images = draw(load_checkpoint("fashion_mnist").in_precision(precision), n, Ways(weight, nfe=25 * weight), seed=5)
+    config = SamplingConfig(weight, nfe=25 * weight)
+    images = draw(load_checkpoint("fashion_mnist").in_precision(precision), n, config, seed=5)
     accuracy = label_accuracy(shipped_classifier(), images.x0, images.labels).mean()
     assert accuracy > 0.93 - (0 if weight > 1 else 2 * (0.93 * 0.07 / n) ** 0.5)

@@ -15,8 +15,8 @@ from PIL import Image
 
 from ddpm_core import SAMPLERS, SCHEDULES, device, load_checkpoint
 from ddpm_core.__main__ import EVALUATIONS, main
-from ddpm_core.checkpoints import FOLDER
-from ddpm_core.denoisers import PRECISIONS
+from ddpm_core.models.checkpoints import FOLDER
+from ddpm_core.models.denoisers import PRECISIONS
 
 TINY = ["--width", "8", "--depth", "2", "--batch", "32", "--warmup", "2", "--samples", "20"]
 

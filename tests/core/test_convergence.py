@@ -4,10 +4,10 @@ import pytest
 from core_common import close, normal
 
 from ddpm_core import DATASETS, SCHEDULES, GaussianMixture, MixtureDenoiser, ParticleNoise, strong_error
-from ddpm_core.convergence import affordable, arrive, fitted_order, local_errors
-from ddpm_core.exact_flow import exact_flow, exact_flow_between
-from ddpm_core.samplers import TRAITS
-from ddpm_core.stepping import Counted, levels
+from ddpm_core.analysis.convergence import fitted_order, local_errors, sample, schedule_for_nfe
+from ddpm_core.samplers.exact_flow import exact_flow, exact_flow_between
+from ddpm_core.samplers.registry import TRAITS
+from ddpm_core.samplers.stepping import Counted, levels
 
 ROLL = DATASETS["swiss_roll"]()
 KARRAS = SCHEDULES["karras"](200, 0.02, 20)
@@ -32,7 +32,7 @@ def test_the_way_back_is_the_way():
 def test_nobody_spends_more_than_is_there_and_one_step_more_would(name, nfe):
     ask = Counted(MixtureDenoiser(ROLL))
     noise = ParticleNoise(0, 3)
-    step = arrive(name, ask, affordable(name, KARRAS, nfe), noise)
+    step = sample(name, ask, schedule_for_nfe(name, KARRAS, nfe), noise)
     assert step.t == 0 and step.nfe == ask.nfe <= nfe < ask.nfe + TRAITS[name].per_step
 
 
@@ -45,7 +45,7 @@ def test_a_power_law_has_its_order():
 def test_the_local_error_of_a_single_step_is_its_strong_error(name):
     schedule, noise = SCHEDULES["cosine"](1), ParticleNoise(1, 50)
     x_T = schedule.scale[-1] * noise.start()
-    end = arrive(name, MixtureDenoiser(ROLL), schedule, noise).x
+    end = sample(name, MixtureDenoiser(ROLL), schedule, noise).x
     close(local_errors(name, ROLL, schedule, noise)[0], strong_error(end, exact_flow(ROLL, x_T, schedule)).value, 1e-4)
 
 

@@ -18,7 +18,7 @@ from ddpm_core import (
     NetworkDenoiser,
     ParticleNoise,
 )
-from ddpm_core.denoisers import TARGETS, Guided
+from ddpm_core.models.denoisers import TARGETS, Guided
 
 LEVELS = [(0.8, 0.6), (1.0, 3.0), (0.3, 0.7), (0.02, 1.0), (1.0, 0.05)]
 

@@ -7,8 +7,8 @@ from core_common import roused
 from torch import nn
 
 from ddpm_core import DATASETS, MLP, SAMPLERS, SCHEDULES, MixtureDenoiser, NetworkDenoiser, ParticleNoise, UNet, device
-from ddpm_core.denoisers import guided
-from ddpm_core.image_edits import Inpainting
+from ddpm_core.models.denoisers import guided
+from ddpm_core.samplers.image_edits import Inpainting
 
 SCHEDULE = SCHEDULES["linear"](20, rescale=True)
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -8,9 +8,9 @@ from core_common import close
 from torch import nn
 
 from ddpm_core import MLP, GaussianMixture, Teacher, TrainConfig, UNet, train
-from ddpm_core.denoisers import NetworkDenoiser, guided
-from ddpm_core.images import Images
-from ddpm_core.training import amplitudes
+from ddpm_core.data.images import Images
+from ddpm_core.models.denoisers import NetworkDenoiser, guided
+from ddpm_core.training.loop import amplitudes
 
 DATA = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)
 

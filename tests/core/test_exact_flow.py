@@ -5,7 +5,7 @@ import torch
 from core_common import close, f64, last, normal
 
 from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, GaussianMixture, MixtureDenoiser, Schedule, excess_nll
-from ddpm_core.exact_flow import ACCURACY, exact_flow
+from ddpm_core.samplers.exact_flow import ACCURACY, exact_flow
 
 ROLL = DATASETS["swiss_roll"]()
 TO_NOISE = SCHEDULES["flow"](1)  # ends at alpha = 0

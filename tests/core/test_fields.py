@@ -3,7 +3,7 @@ import torch
 from core_common import close, normal
 
 from ddpm_core import DATASETS, MixtureDenoiser, Prediction, load_checkpoint
-from ddpm_core.fields import conversion_residual, grid, ink
+from ddpm_core.analysis.fields import conversion_residual, drift_fields, grid
 from ddpm_core.schedules import cosine
 
 LEVELS = [(0.8, 0.6), (1.0, 5.0), (0.3, 0.7), (0.995, 0.1)]
@@ -64,7 +64,7 @@ def test_ink_obeys_the_continuity_equation():
     rate = (density(t + 1) - density(t - 1)) / 2
     prediction = MixtureDenoiser(mixture)(points, schedule.alpha[t].item(), schedule.sigma[t].item())
     beta = schedule.betas[t - 1 : t + 1].mean().item()  # the steps into t and out of it
-    flux = density(t)[..., None] * ink(prediction, beta).current.view(side, side, 2)
+    flux = density(t)[..., None] * drift_fields(prediction, beta).current.view(side, side, 2)
     (dx,), (dy,) = torch.gradient(flux[..., 0], spacing=h, dim=1), torch.gradient(flux[..., 1], spacing=h, dim=0)
     inner = (slice(2, -2), slice(2, -2))
     assert ((dx + dy) + rate)[inner].abs().max() < 0.01 * rate.abs().max()
@@ -73,5 +73,5 @@ def test_ink_obeys_the_continuity_equation():
 def test_the_way_back_undoes_the_way_there():
     """Its drift and what its own noise spreads make minus the current (Anderson 1982)."""
     x = normal(50, 2)
-    moves = ink(MixtureDenoiser(DATASETS["ink_drop"]())(x, 0.8, 0.6), 0.01)
+    moves = drift_fields(MixtureDenoiser(DATASETS["ink_drop"]())(x, 0.8, 0.6), 0.01)
     close(moves.unmixing + moves.diffusion, -moves.current)

@@ -8,7 +8,7 @@ from image_common import LABELS, PIXELS, idx, write
 from PIL import Image
 
 from ddpm_core import images
-from ddpm_core.images import CLASSES, ImageDataError, Images, examples, fashion_mnist, grid, read_folder, to_pixels
+from ddpm_core.data.images import CLASSES, ImageDataError, Images, examples, fashion_mnist, grid, read_folder, to_pixels
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import torch
 from core_common import close, last, normal
 
 from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, MixtureDenoiser, ParticleNoise
-from ddpm_core.image_edits import Inpainting, back_from, between_noises
+from ddpm_core.samplers.image_edits import Inpainting, back_from, between_noises
 
 MOONS = DATASETS["two_moons"]()
 EXACT = MixtureDenoiser(MOONS)

@@ -6,7 +6,8 @@ import torch
 from core_common import close, normal
 from scipy import linalg
 
-from ddpm_core.image_metrics import (
+from ddpm_core.data.images import DEBIAN, Images, examples, fashion_mnist
+from ddpm_core.metrics.image_metrics import (
     Classifier,
     fit_classifier,
     frechet,
@@ -15,7 +16,6 @@ from ddpm_core.image_metrics import (
     nearest,
     shipped_classifier,
 )
-from ddpm_core.images import DEBIAN, Images, examples, fashion_mnist
 
 A, B = normal(300, 5, seed=1), normal(400, 5, seed=2) @ normal(5, 5, seed=3) + 1.0
 

@@ -4,8 +4,8 @@ from core_common import normal
 from scipy import stats
 
 from ddpm_core import DATASETS, GaussianMixture
-from ddpm_core.intervals import bootstrap_interval, permutation_band
-from ddpm_core.metrics import METRICS, excess_nll, mode_coverage, sliced_w2, strong_error
+from ddpm_core.metrics.intervals import bootstrap_interval, permutation_band
+from ddpm_core.metrics.registry import METRICS, excess_nll, mode_coverage, sliced_w2, strong_error
 
 CHEAP = {name: m.measure for name, m in METRICS.items() if m.against == "data" and m.most is None}
 cheap = pytest.mark.parametrize("metric", CHEAP.values(), ids=CHEAP)

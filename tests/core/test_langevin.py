@@ -5,7 +5,7 @@ import torch
 from core_common import close, normal
 
 from ddpm_core import DATASETS, SCHEDULES, GaussianMixture, MixtureDenoiser, ParticleNoise, load_checkpoint
-from ddpm_core.langevin import annealed, langevin
+from ddpm_core.samplers.langevin import annealed, langevin
 
 MOONS = MixtureDenoiser(DATASETS["two_moons"]())
 

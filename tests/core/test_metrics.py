@@ -11,10 +11,9 @@ from core_common import normal
 from scipy import spatial, stats
 
 from ddpm_core import DATASETS, SCHEDULES, GaussianMixture, energy_distance, excess_nll, sliced_w2
-from ddpm_core.distances import exact_w2, mmd, one_nn_accuracy, precision, precision_recall, recall
-from ddpm_core.exact_flow import ACCURACY
-from ddpm_core.intervals import permutation_band
-from ddpm_core.metrics import (
+from ddpm_core.metrics.distances import exact_w2, mmd, one_nn_accuracy, precision, precision_recall, recall
+from ddpm_core.metrics.intervals import permutation_band
+from ddpm_core.metrics.registry import (
     DEFECTS,
     ENTROPY_SAMPLES,
     METRICS,
@@ -23,6 +22,7 @@ from ddpm_core.metrics import (
     moment_deviation,
     strong_error,
 )
+from ddpm_core.samplers.exact_flow import ACCURACY
 
 EIGHT, ROLL = DATASETS["eight_gaussians"](), DATASETS["swiss_roll"]()
 TWO_SAMPLE = {name: m.measure for name, m in METRICS.items() if m.against == "data"}

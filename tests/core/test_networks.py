@@ -3,7 +3,7 @@ import torch
 from core_common import close, normal, roused
 
 from ddpm_core import MLP, NETWORKS, TrainConfig
-from ddpm_core.networks import LAM_RANGE
+from ddpm_core.models.networks import LAM_RANGE
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -9,7 +9,7 @@ import torch
 from core_common import close
 
 from ddpm_core import DATASETS, sliced_w2
-from ddpm_core.own_data import BANDWIDTHS, ENGLISH, MOST_CENTRES, MOST_POINTS, OwnDataError, decode, encode
+from ddpm_core.data.own_data import BANDWIDTHS, ENGLISH, MOST_CENTRES, MOST_POINTS, OwnDataError, decode, encode
 
 
 def cloud(n, seed=0):

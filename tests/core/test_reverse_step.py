@@ -7,12 +7,12 @@ from scipy import stats
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from ddpm_core import DATASETS, SCHEDULES, GaussianMixture, MixtureDenoiser, from_betas
-from ddpm_core.reverse_step import (
+from ddpm_core.samplers.reverse_step import (
     VARIANCES,
+    count_modes,
     exact_reverse,
     gaussian_misfit,
     gaussian_reverse,
-    humps,
     posterior_coefficients,
     principal_marginal,
     reverse_variances,
@@ -180,7 +180,7 @@ def test_the_more_noise_a_step_adds_the_less_gaussian_it_is(variance, generator)
         schedule = from_betas(torch.tensor([1 - 0.5 / (1 - beta), beta], dtype=f64))
         exact = exact_reverse(data, x, schedule, 2)
         mean, v = gaussian_reverse(MixtureDenoiser(data), x[None], schedule, 2, variance)
-        seen.append((gaussian_misfit(exact, mean[0], v, generator=generator), humps(exact)))
+        seen.append((gaussian_misfit(exact, mean[0], v, generator=generator), count_modes(exact)))
     misfit, count = zip(*seen, strict=True)
     assert count[0] == 1 and count[-1] == 2 and sorted(count) == list(count)
     assert abs(misfit[0].value) < 1e-3
@@ -192,12 +192,12 @@ def test_two_equal_bells_are_two_humps_from_two_deviations_on(apart, count):
     """In any direction, whatever their size."""
     for size, direction in ((1.0, [1.0, 0.0]), (0.01, [0.6, -0.8])):
         centre = size * apart * torch.tensor([direction], dtype=f64)
-        assert humps(GaussianMixture(1.0, torch.cat([0 * centre, centre]), size**2)) == count
+        assert count_modes(GaussianMixture(1.0, torch.cat([0 * centre, centre]), size**2)) == count
 
 
 def test_a_hump_that_nobody_sees_is_none():
     faint = GaussianMixture([1.0, 0.005], [[0.0], [6.0]], 1.0)
-    assert humps(faint) == 1 and humps(faint, least=0.001) == 2
+    assert count_modes(faint) == 1 and count_modes(faint, least=0.001) == 2
 
 
 def test_the_principal_marginal_is_the_law_of_the_widest_component():

@@ -19,7 +19,7 @@ from ddpm_core import (
     ParticleNoise,
     Prediction,
 )
-from ddpm_core.samplers import VARIANCES
+from ddpm_core.samplers.registry import VARIANCES
 
 EIGHT = MixtureDenoiser(DATASETS["eight_gaussians"]())
 ddpm, ddim, euler, euler_velocity = (SAMPLERS[name] for name in ("ddpm", "ddim", "euler", "euler_velocity"))

@@ -24,8 +24,8 @@ from ddpm_core import (
     schedules,
     sliced_w2,
 )
-from ddpm_core.parallel_in_time import picard_sweeps
-from ddpm_core.samplers import TRAITS, steps_for
+from ddpm_core.samplers.parallel_in_time import picard_sweeps
+from ddpm_core.samplers.registry import TRAITS, steps_for
 
 # numpy's complaints about how diffusers makes and reads its tables
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation", "ignore:__array_wrap__ must accept")

@@ -21,9 +21,9 @@ from ddpm_core import (
     TrainStep,
     train,
 )
-from ddpm_core.denoisers import TARGETS
-from ddpm_core.networks import LAM_RANGE
-from ddpm_core.training import WEIGHTINGS, learning_rate, loss_floor, noise_levels
+from ddpm_core.models.denoisers import TARGETS
+from ddpm_core.models.networks import LAM_RANGE
+from ddpm_core.training.loop import WEIGHTINGS, learning_rate, loss_floor, noise_levels
 
 MOONS = DATASETS["two_moons"]()
 

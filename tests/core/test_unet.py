@@ -7,9 +7,9 @@ from core_common import close, last, normal, roused
 from torch import nn
 
 from ddpm_core import MLP, SAMPLERS, SCHEDULES, NetworkDenoiser, ParticleNoise, TrainConfig, UNet, train
-from ddpm_core.checkpoints import load_checkpoint, save_checkpoint
-from ddpm_core.denoisers import Guided, guided
-from ddpm_core.images import Images
+from ddpm_core.data.images import Images
+from ddpm_core.models.checkpoints import load_checkpoint, save_checkpoint
+from ddpm_core.models.denoisers import Guided, guided
 
 SMALL = dict(fine=8, middle=16, coarse=32)
 LEVELS = [(0.8, 0.6), (1.0, 3.0), (0.0, 1.0), (1.0, 0.0)]

@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from ddpm_core import ParticleNoise, arrive, device
-from ddpm_core.denoisers import PRECISIONS
-from ddpm_core.images import to_pixels
-from ddpm_core.own_data import OwnDataError
+from ddpm_core import ParticleNoise, device, sample
+from ddpm_core.data.images import to_pixels
+from ddpm_core.data.own_data import OwnDataError
+from ddpm_core.models.denoisers import PRECISIONS
 from ddpm_ui import own_picture, pictures
 from ddpm_ui.recipe import GARMENTS, TASKS, Images, RecipeError
 from ddpm_ui.tabs.images import with_picture
@@ -64,7 +64,7 @@ def sampled(label, weight=None, n=10, sampler="ddim"):
     """What the sampler gives, and nobody has streamed."""
     denoiser = pictures._network().given_label(label)
     schedule = FEW.full_schedule.subsample(4)
-    return to_pixels(arrive(sampler, denoiser, schedule, ParticleNoise(0, n, (1, 28, 28))).x)[:, 0].numpy()
+    return to_pixels(sample(sampler, denoiser, schedule, ParticleNoise(0, n, (1, 28, 28))).x)[:, 0].numpy()
 
 
 # ---- melting: no network

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ddpm_core import SAMPLERS, NetworkDenoiser, ParticleNoise
-from ddpm_core.intervals import Measured
+from ddpm_core.metrics.intervals import Measured
 from ddpm_ui import models
 from ddpm_ui.learning import PARTICLES, WALK, learning, training_set
 from ddpm_ui.recipe import RecipeError, Train

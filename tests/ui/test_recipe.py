@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, MixtureDenoiser, ParticleNoise, arrive
+from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, MixtureDenoiser, ParticleNoise, sample
 from ddpm_ui.i18n import STRINGS
 from ddpm_ui.recipe import MAX_RACERS, OPTIONS, RACERS, RECIPES, Forward, RecipeError, Reverse, Solvers
 
@@ -146,7 +146,7 @@ def test_a_race_needs_somebody_and_has_room_for_six():
 def test_a_racer_walks_what_it_can_pay_for(name, nfe):
     racer = next(iter(Solvers(solvers=(name,), nfe=nfe, n=3).racers()))
     noise = ParticleNoise(0, 3)
-    assert arrive(name, MixtureDenoiser(DATASETS["two_moons"]()), racer.walked(), noise).nfe <= nfe
+    assert sample(name, MixtureDenoiser(DATASETS["two_moons"]()), racer.walked(), noise).nfe <= nfe
 
 
 @pytest.mark.parametrize("language", STRINGS)

@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from ddpm_core.own_data import encode
+from ddpm_core.data.own_data import encode
 from ddpm_ui import routes
 from ddpm_ui.routes import PLOTLY_VERSION
 from ddpm_ui.trajectories import PAUSE, Trajectory, json_chunk

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from benchmarks import solver_table
-from ddpm_core import DATASETS, SAMPLERS, MixtureDenoiser, ParticleNoise, arrive, load_checkpoint
-from ddpm_core.own_data import encode
-from ddpm_core.samplers import TRAITS
+from ddpm_core import DATASETS, SAMPLERS, MixtureDenoiser, ParticleNoise, load_checkpoint, sample
+from ddpm_core.data.own_data import encode
+from ddpm_core.samplers.registry import TRAITS
 from ddpm_ui.i18n import STRINGS
 from ddpm_ui.recipe import MAX_RACERS, RACERS, Racer, Solvers
 from ddpm_ui.solvers import CLOUDED, FIGURES, figure, perfect_band, sweeps, table
@@ -38,7 +38,7 @@ def test_a_racer_ends_where_its_sampler_ends_for_the_same_price(name):
     recipe = Racer(data="two_moons", sampler=name, nfe=9, n=200, denoiser="exact", seed=3)
     run = Trajectory.decode(race(recipe))
     noise, times = ParticleNoise(3, 200), run.header["times"]
-    last = arrive(name, MixtureDenoiser(DATASETS["two_moons"]()), recipe.walked(), noise)
+    last = sample(name, MixtureDenoiser(DATASETS["two_moons"]()), recipe.walked(), noise)
     np.testing.assert_allclose(run.at(0), last.x, atol=2 * QUANTUM)
     assert last.nfe <= 9 == run.header["T"] == times[0] and times[-1] == 0
     assert set(np.diff(times[:-1])) <= {-TRAITS[name].per_step}

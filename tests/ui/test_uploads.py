@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ddpm_core.own_data import ENGLISH, MOST_CENTRES, MOST_POINTS, OwnDataError, decode, encode
+from ddpm_core.data.own_data import ENGLISH, MOST_CENTRES, MOST_POINTS, OwnDataError, decode, encode
 from ddpm_ui.i18n import STRINGS, Message
 from ddpm_ui.uploads import (
     FONT,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ddpm_core import SCHEDULES, MixtureDenoiser
-from ddpm_core.fields import grid
+from ddpm_core.analysis.fields import grid
 from ddpm_ui.i18n import STRINGS
 from ddpm_ui.recipe import Forward, Views, mixture_of
 from ddpm_ui.trajectories import JSON, VIEW, denoiser_of

@@ -1,0 +1,66 @@
+"""What evaluations buy: solvers at equal cost, the order of what they get wrong, and what each single step does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddpm_core.data.mixtures import GaussianMixture
+from ddpm_core.models.denoisers import Denoiser, MixtureDenoiser
+from ddpm_core.samplers.exact_flow import exact_flow_between
+from ddpm_core.samplers.registry import SAMPLERS, TRAITS, ParticleNoise, Step, steps_for
+from ddpm_core.samplers.stepping import levels
+from ddpm_core.schedules import Schedule
+
+
+def schedule_for_nfe(name: str, schedule: Schedule, nfe: int, spacing: str = "trailing") -> Schedule:
+    """As many levels of `schedule` as SAMPLERS[name] can walk with `nfe` network evaluations, chosen by `spacing`.
+
+    ValueError where no number of steps has a known price, or none is that cheap.
+    """
+    return schedule.subsample(min(steps_for(name, nfe), schedule.T), spacing)
+
+
+def sample(name: str, denoiser: Denoiser, schedule: Schedule, noise: ParticleNoise, **options) -> Step:
+    """The last step of SAMPLERS[name] along all of `schedule` from noise.start(): its x is the sample [n, ...]."""
+    *_, last = SAMPLERS[name](denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise, **options)
+    return last
+
+
+def path_errors(name: str, denoiser: Denoiser, schedule: Schedule, noise: ParticleNoise, exact: Tensor) -> Tensor:
+    """How far each particle is from its exact path where one step is left, [n], in standard deviations of the data.
+
+    exact [n, D]: where exact_flow_between carries schedule.scale[-1] * noise.start() to the level t = 1. The last
+    step, from there into data, is the same for every sampler and of no order, so it would hide what the others did.
+    The median over particles shows a solver's order; the mean hangs on the few that start where the flow divides.
+    """
+    steps = SAMPLERS[name](denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise)
+    step = next(step for step in steps if step.t == 1)
+    return (step.x - exact).norm(dim=-1) / schedule.scale[1]
+
+
+def fitted_order(nfe: Sequence[float], error: Sequence[float]) -> float:
+    """p of error ~ nfe^-p, by least squares in logarithms."""
+    return -float(np.polyfit(np.log(nfe), np.log(error), 1)[0])
+
+
+def local_errors(name: str, mixture: GaussianMixture, schedule: Schedule, noise: ParticleNoise) -> Tensor:
+    """What each step of a solver does wrong with the exact denoiser, [T] for t = T .. 1 -> t - 1.
+
+    The root mean square over particles of the distance between where the solver goes from its own x_t and where the
+    exact flow goes from there; in variance-preserving coordinates and standard deviations of the data. It is the local
+    error of Hairer, Norsett & Wanner (1993, II.3). ValueError for a sampler with fresh noise, which follows no flow.
+    """
+    if TRAITS[name].stochastic:
+        raise ValueError(f"{name} adds fresh noise: its steps have no local error")
+    x_T, level = schedule.scale[-1] * noise.start().double(), levels(schedule)
+    errors = []
+    for before, after in pairwise(SAMPLERS[name](MixtureDenoiser(mixture), schedule, x_T, noise=noise)):
+        exact = exact_flow_between(mixture, before.x, level[before.t], level[after.t], steps=8)
+        distance = (after.x - exact).norm(dim=-1) / schedule.scale[after.t]
+        errors.append(distance.square().mean().sqrt())
+    return torch.stack(errors)

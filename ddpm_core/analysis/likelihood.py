@@ -1,0 +1,93 @@
+"""Log-likelihood of points by the probability-flow ODE: carry them to noise, and keep account of how volume stretches.
+
+In variance-preserving coordinates (alpha^2 + sigma^2 = 1) with w = log(sigma / alpha) for time, the flow that has the
+noised laws for marginals is
+
+    dx / dw = alpha (alpha x - x0-hat),      d log p / dw = -alpha (alpha D - div x0-hat)
+
+(Song et al. 2021, eq. 39; Chen et al. 2018). Nothing in it is divided by alpha or sigma and both right-hand sides fade
+out at both ends, so a few dozen steps of the classical fourth-order Runge-Kutta method do.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ddpm_core.models.denoisers import Denoiser, MixtureDenoiser
+from ddpm_core.training.loop import levels_at
+
+# Half-log-SNR 6 (data of bandwidth 0.05 and more) .. -9 (noise), densest where standardised data take shape: on the
+# Swiss roll the error is 20 times smaller than with as many equal steps.
+LEVELS = 1.5 + torch.linspace(math.asinh(4.5), math.asinh(-10.5), 61, dtype=torch.float64).sinh()
+
+_FORWARD_MODE = threading.Lock()  # torch keeps its level of forward differentiation for all threads in one place
+
+
+class FlowLikelihood(NamedTuple):
+    log_prob: Tensor  # [n], nats
+    path: Tensor  # [L, n, D]: where the points are at each level, in variance-preserving coordinates
+
+
+def denoise_with_divergence(denoiser: Denoiser, x: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
+    """x0-hat at x [n, D], and its divergence there, [n]; see `divergence`."""
+    if isinstance(denoiser, MixtureDenoiser):
+        variance = denoiser.mixture.posterior_variance(x, alpha, sigma).to(x)
+        return denoiser(x, alpha, sigma).x0, alpha / sigma**2 * x.shape[1] * variance
+    n, D = x.shape
+    copies, along_axes = x.repeat(D, 1), torch.eye(D).repeat_interleave(n, 0).to(x)  # [D n, D] each
+    with _FORWARD_MODE:
+        x0, slope = torch.func.jvp(lambda y: denoiser(y, alpha, sigma).x0, (copies,), (along_axes,))[:2]
+    return x0[:n], (slope * along_axes).sum(-1).view(D, n).sum(0)
+
+
+def divergence(denoiser: Denoiser, x: Tensor, alpha: float, sigma: float) -> Tensor:
+    """sum_i d x0-hat_i / d x_i at x [n, D]; [n].
+
+    In closed form for an exact denoiser, alpha / sigma^2 tr Cov(x0 | x) (Efron 2011, second-order Tweedie); exact to
+    rounding for any other, by forward-mode differentiation of D copies of x. A row's answer depends on that row only.
+    """
+    return denoise_with_divergence(denoiser, x, alpha, sigma)[1]
+
+
+def flow_log_prob(denoiser: Denoiser, x0: Tensor, lam: Tensor = LEVELS) -> FlowLikelihood:
+    """Log density at x0 [n, D] of what the flow makes of N(0, I), in nats, and the way of x0 to noise.
+
+    lam [L]: falling half-log-SNRs, one Runge-Kutta step (four evaluations) from each to the next; of a schedule that
+    ends before pure noise, schedule.lam[1:]. Computed in the precision of x0, which must be the denoiser's.
+
+    At sigma = 0 there is no score to ask for, so the first stretch, up to lam[0], is one Euler step with what the
+    denoiser says there, in the time in which the flow of x / alpha is smooth: its slope in (sigma / alpha)^2 is
+    -score / 2. It errs by (sigma / bandwidth of the data)^4. At the other end N(0, I) stands for the law at lam[-1].
+
+    By the default levels the exact denoiser of any of DATASETS gives the log density at data to 1e-3; at points between
+    two arms of a shape, where the flow divides, to a few 1e-2. ValueError unless lam falls and is finite.
+    """
+    if lam.ndim != 1 or not len(lam) or not lam.isfinite().all() or not (lam.diff() < 0).all():
+        raise ValueError("lam must hold finite half-log-SNRs that fall from data to noise")
+    D, half = x0.shape[1], (lam[:-1] + lam[1:]) / 2
+    ends, middles = (levels_at(part) for part in (lam, half))
+
+    def rates(state: Tensor, alpha: float, sigma: float) -> Tensor:
+        """d (x, log of the volume) / dw; [n, D + 1]."""
+        x = state[:, :D]
+        clean, div = denoise_with_divergence(denoiser, x, alpha, sigma)
+        return alpha * torch.cat([alpha * x - clean, (alpha * D - div)[:, None]], -1)
+
+    alpha, sigma = ends[0]
+    clean, div = denoise_with_divergence(denoiser, alpha * x0, alpha, sigma)
+    state = torch.cat([alpha * (x0 + (x0 - clean) / 2), (D * math.log(alpha) + (D - alpha * div) / 2)[:, None]], -1)
+    path = [state]  # [n, D + 1] each
+    for h, here, middle, there in zip((-lam.diff()).tolist(), ends, middles, ends[1:], strict=False):
+        k1 = rates(state, *here)
+        k2 = rates(state + h / 2 * k1, *middle)
+        k3 = rates(state + h / 2 * k2, *middle)
+        k4 = rates(state + h * k3, *there)
+        state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        path.append(state)
+    x, volume = state[:, :D], state[:, D]
+    return FlowLikelihood(volume - 0.5 * (x.square().sum(-1) + D * math.log(2 * math.pi)), torch.stack(path)[..., :D])

@@ -1,0 +1,1 @@
+"""How far samples are from the data, and how far chance alone would put them."""

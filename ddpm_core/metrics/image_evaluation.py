@@ -1,0 +1,149 @@
+"""What a network of images is worth: draw many, of every class equally many, and hold them against real ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from statistics import mean, stdev
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from ddpm_core import device
+from ddpm_core.data.images import Images, fashion_mnist, grid
+from ddpm_core.metrics.image_metrics import (
+    Classifier,
+    fit_classifier,
+    frechet,
+    in_parts,
+    kernel_distance,
+    label_accuracy,
+    nearest,
+    shipped_classifier,
+)
+from ddpm_core.models.denoisers import NetworkDenoiser, evaluations, guided
+from ddpm_core.samplers.particle_noise import ParticleNoise
+from ddpm_core.samplers.registry import steps_for
+from ddpm_core.schedules import SCHEDULES
+
+PART = 250  # images at once
+NUMBERS = ("accuracy", "fid", "kid")
+
+
+def shares(data: Images) -> tuple[Images, Images, Images]:
+    """Two thirds of the images for a classifier to learn from, and two sixths that it has not seen: of 60,000 training
+    images 40,000, then the 10,000 that others are compared with, then 10,000 to see how far real ones are from these.
+    """
+    n = len(data)
+    return data[: n * 2 // 3], data[n * 2 // 3 : n * 5 // 6], data[n * 5 // 6 :]
+
+
+class SamplingConfig(NamedTuple):
+    """How images are drawn: of 1,000 levels of the cosine schedule, those that `spacing` says."""
+
+    weight: float = 1.0  # of guidance towards the label
+    nfe: int = 25  # network evaluations that an image may cost; each step costs two under guidance
+    sampler: str = "dpmpp_2m"
+    spacing: str = "trailing"
+
+
+def draw(denoiser: NetworkDenoiser, n: int, ways: SamplingConfig, seed: int) -> Images:
+    """n images [n, 1, 28, 28], of all classes in turn. ValueError if not one step can be paid for."""
+    where, parts = next(denoiser.net.parameters()).device, []
+    labels = torch.arange(n) % denoiser.net.classes
+    for k, told in enumerate(tqdm(labels.split(PART), unit_scale=PART, unit="image", leave=False, disable=None)):
+        noise = ParticleNoise(seed * 1_000_003 + k, len(told), denoiser.net.shape, where)
+        asked = guided(denoiser, told.to(where), ways.weight)
+        steps = steps_for(ways.sampler, ways.nfe // evaluations(asked))
+        schedule = SCHEDULES["cosine"](1000).subsample(steps, ways.spacing)
+        start = schedule.scale[-1].item() * noise.start()
+        parts.append(deque(device.walk(ways.sampler, asked, schedule, start, noise=noise), maxlen=1)[0].x.cpu())
+    return Images.of(torch.cat(parts), labels)
+
+
+def measure_images(
+    denoiser: NetworkDenoiser,
+    judge: ImageEvaluator,
+    ways: Sequence[SamplingConfig],
+    n: int,
+    seeds: Sequence[int],
+    drawn: Mapping[tuple[SamplingConfig, int], Images] | None = None,
+) -> list[dict]:
+    """A row for each of the ways, printed as it comes: means over the seeds, of n images each, and their deviation.
+
+    drawn: images that some of the ways and seeds have given already, since they take minutes.
+    """
+    if n < 2:
+        raise ValueError(f"need at least 2 samples, got {n}")
+    bounds, rows = judge.bounds(n), []
+
+    def tell(name: str, row: dict) -> None:
+        accuracy, fid, kid = (
+            f"{row[key]:.3f}" + (f" ± {row['deviation'][key]:.3f}" if "deviation" in row else "") for key in NUMBERS
+        )
+        ratio = row["fid"] / bounds["floor"]["fid"]
+        print(f"{name:<22} {accuracy:>15} {min(row['by_class']):11.3f} {fid:>16} {ratio:8.2f} {kid:>16}", flush=True)
+
+    print(f"sampler     nfe weight {'accuracy':>15} worst class {'FID':>16}  / floor {'KID':>16}")
+    for name, bound in bounds.items():
+        tell(name, bound)
+    for way in ways:
+        runs = [judge.judge((drawn or {}).get((way, seed)) or draw(denoiser, n, way, seed)) for seed in seeds]
+        row: dict = {key: mean(run[key] for run in runs) for key in NUMBERS}
+        if len(runs) > 1:
+            row["deviation"] = {key: stdev(run[key] for run in runs) for key in NUMBERS}
+        row["by_class"] = [mean(values) for values in zip(*(run["by_class"] for run in runs), strict=True)]
+        tell(f"{way.sampler:<10} {way.nfe:4} {way.weight:6}", row)
+        rows.append(way._asdict() | {"n": n, "seeds": len(seeds)} | row | bounds)
+    told = f"; means of {len(seeds)} seeds ± their standard deviation" if len(seeds) > 1 else ""
+    print(f"floor: {n} real images, ceiling: noise; in {denoiser.precision}{told}")
+    return rows
+
+
+class ImageEvaluator:
+    """Real images, and a classifier that has seen only some of them, to hold generated ones against."""
+
+    def __init__(self, folder: Path | None = None):
+        self.classifier: Classifier = shipped_classifier()
+        self.train, self.test = fashion_mnist("train", folder), fashion_mnist("t10k", folder)
+        _, self.real, self.others = shares(self.train)
+
+    def features(self, x: Tensor) -> Tensor:
+        """[n, 1, 28, 28] -> [n, 128]."""
+        return in_parts(self.classifier.features, x)
+
+    @cached_property
+    def reference(self) -> Tensor:
+        return self.features(self.real.x0)
+
+    def distances(self, x: Tensor) -> dict[str, float]:
+        """Feature FID and KID to the 10,000 real images."""
+        features = self.features(x)
+        return {"fid": frechet(features, self.reference), "kid": kernel_distance(features, self.reference)}
+
+    def bounds(self, n: int) -> dict[str, dict]:
+        """What is said of n other real images, and of n of pure noise, labelled in turn."""
+        noise = ParticleNoise(0, n, (1, 28, 28)).start()
+        return {"floor": self.judge(self.others[:n]), "ceiling": self.judge(Images.of(noise, torch.arange(n) % 10))}
+
+    def judge(self, images: Images) -> dict:
+        """Label accuracy, in all and by class, FID and KID."""
+        by_class = label_accuracy(self.classifier, images.x0, images.labels)
+        return {"accuracy": by_class.nanmean().item(), "by_class": by_class.tolist(), **self.distances(images.x0)}
+
+    def accuracy_score(self, images: Images, epochs: int = 15) -> float:
+        """Accuracy on the 10,000 test images of a classifier trained on `images` alone (Ravuri & Vinyals 2019)."""
+        return label_accuracy(fit_classifier(images, epochs=epochs), self.test.x0, self.test.labels).mean().item()
+
+    def neighbours(self, images: Images) -> tuple[Image.Image, Tensor, Tensor]:
+        """A picture, each of n images above the training image nearest to it; how near these are, [n]; and how near as
+        many test images are to theirs.
+        """
+        distance, row = nearest(images.x0, self.train)
+        pairs = torch.stack([images.x0, self.train[row].x0]).flatten(0, 1)
+        return grid(pairs, len(images)), distance, nearest(self.test[: len(images)].x0, self.train)[0]

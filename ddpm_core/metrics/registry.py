@@ -1,0 +1,172 @@
+"""Distances between samples, each with its noise floor: what equally many perfect samples would show by chance.
+
+A distance without its n and its floor says nothing: two clouds drawn from the SAME law are never at distance zero. And
+none sees everything: METRICS says of each what it sees and what it is blind to, so show two that complete each other.
+
+Those of two clouds are in `distances`. Those here compare samples with what is known exactly, the law or the flow; they
+are called as metric(samples, reference) and written as @one_sample of `intervals` needs them, particle by particle.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ddpm_core.data.mixtures import GaussianMixture
+from ddpm_core.metrics.distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
+from ddpm_core.metrics.intervals import Measured, OneSample, TwoSample, one_sample
+from ddpm_core.samplers.exact_flow import ACCURACY
+
+ENTROPY_SAMPLES = 100_000
+
+
+@lru_cache(maxsize=64)
+def _surprise(mixture: GaussianMixture) -> tuple[float, float]:
+    """Mean (the entropy) and standard deviation of -log p under p itself, in nats, over ENTROPY_SAMPLES points."""
+    x = mixture.sample(
+        ENTROPY_SAMPLES, generator=torch.Generator().manual_seed(0)
+    ).float()  # single precision is plenty for a mean
+    nll = -torch.cat([mixture.log_prob(part) for part in x.split(2048)]).double()
+    return nll.mean().item(), nll.std().item()
+
+
+# ---- samples against the law, or against the exact flow ------------------------------------------------------------
+
+
+@one_sample(lambda mean: mean[..., 0])
+def excess_nll(samples: Tensor, mixture: GaussianMixture) -> tuple[Tensor, float]:
+    """Mean of -log p over samples [n, D] minus the entropy of p, in nats; zero on average for perfect samples.
+
+    Sees blur, shift and outliers; blind to a lost mode no denser than the others and to points that repeat; falls below
+    zero for samples that crowd into the densest places. The floor is one standard error: perfect samples stay within
+    two of them 19 times out of 20.
+    """
+    entropy, spread = _surprise(mixture)
+    nll = -torch.cat([mixture.log_prob(part) for part in samples.to("cpu", torch.float64).split(2048)])
+    return nll[:, None] - entropy, spread * (1 / len(samples) + 1 / ENTROPY_SAMPLES) ** 0.5
+
+
+def _modes(mixture: GaussianMixture) -> tuple[Tensor, Tensor]:
+    """The modes [M], labels where there are several and else components, and which of them each component is in [K]."""
+    several = len(mixture.labels.unique()) > 1
+    return (mixture.labels if several else torch.arange(mixture.K)).unique(return_inverse=True)
+
+
+def _by_mode(shares: Tensor, mixture: GaussianMixture) -> Tensor:
+    """Add up the shares [n, K] of the components of each mode; [n, M]."""
+    modes, mode = _modes(mixture)
+    return shares.new_zeros(len(shares), len(modes)).index_add_(1, mode, shares)
+
+
+def _memberships(x: Tensor, mixture: GaussianMixture) -> Tensor:
+    """P(mode | x) for x [n, D]; [n, M]. Its mean under the mixture is the weight of the mode, overlaps or not."""
+    parts = x.to("cpu", torch.float64).split(2048)
+    return torch.cat([_by_mode(mixture.responsibilities(part), mixture) for part in parts])
+
+
+@lru_cache(maxsize=64)
+def _membership_spread(mixture: GaussianMixture) -> Tensor:
+    """Standard deviation of P(mode | x) under the mixture; [M]."""
+    return _memberships(mixture.sample(20_000, generator=torch.Generator().manual_seed(0)), mixture).std(0)
+
+
+class ModeShares(NamedTuple):
+    mode: Tensor  # [M] int64: labels of the mixture; its components, where it has one label only
+    expected: Tensor  # [M] shares of the law, sum 1
+    found: Tensor  # [M] shares of the samples, sum 1
+    error: Tensor  # [M] standard error of `found` for perfect samples
+
+    @property
+    def lost(self) -> Tensor:
+        """Modes that got less than a tenth of their share, where chance would not do it (three standard errors)."""
+        return self.mode[(self.found < self.expected / 10) & (self.expected - self.found > 3 * self.error)]
+
+
+def mode_shares(samples: Tensor, mixture: GaussianMixture) -> ModeShares:
+    """Which modes of the mixture the samples [n, D] reach, and how often, by responsibility (Bayes' rule)."""
+    found, error = _memberships(samples, mixture).mean(0), _membership_spread(mixture) / len(samples) ** 0.5
+    return ModeShares(_modes(mixture)[0], _by_mode(mixture.weights[None], mixture)[0], found, error)
+
+
+@one_sample(lambda mean: mean.abs().sum(-1) / 2, norm=True)
+def mode_coverage(samples: Tensor, mixture: GaussianMixture) -> tuple[Tensor, float]:
+    """Share of samples [n, D] that would have to move to another mode to make the proportions right: 0 is best.
+
+    The total variation between the shares that `mode_shares` finds and those of the law; a lost mode costs its weight.
+    Sees lost and unbalanced modes; blind to blur, and to anything else within a mode. The floor is its mean for perfect
+    samples, sum_m E|N(0, error_m^2)| / 2.
+    """
+    deviation = _memberships(samples, mixture) - _by_mode(mixture.weights[None], mixture)
+    return deviation, _membership_spread(mixture).sum().item() / (2 * math.pi * len(samples)) ** 0.5
+
+
+@one_sample(lambda mean: mean[..., 0].sqrt())
+def strong_error(samples: Tensor, exact: Tensor) -> tuple[Tensor, float]:
+    """Root-mean-square distance of samples [n, D] to the exact end points [n, D] of the SAME starts, in their units.
+
+    exact: exact_flow of the noise that the samples were made from, row by row. The only metric that looks at particles
+    and not at their law: it sees all that moves one, down to the accuracy of `exact_flow`, which is its floor. That the
+    law is right nevertheless, as a stochastic sampler's is, it cannot see. ValueError for other shapes than exact's.
+    """
+    if samples.shape != exact.shape:
+        raise ValueError(
+            f"strong_error needs one end for each sample, got {tuple(samples.shape)}, {tuple(exact.shape)}"
+        )
+    return (samples.to(exact) - exact).square().sum(-1, keepdim=True), ACCURACY
+
+
+# ---- what each is good for -----------------------------------------------------------------------------------------
+
+
+class Metric(NamedTuple):
+    measure: TwoSample | OneSample  # measure(samples, reference) -> Measured
+    against: str  # what `reference` is: points of the "data" [m, D], the "mixture", or ends of the exact "flow" [n, D]
+    unit: str
+    best: float  # what infinitely many perfect samples would show
+    sees: tuple[str, ...]  # which of DEFECTS take it out of its band, ...
+    blind_to: tuple[str, ...]  # ... which do not; of the rest it depends
+    most: int | None = None  # points that it takes
+
+
+# 2,000 standardised points: blurred by 0.05; moved by 0.2; one mode of eight missing; half as many points, twice each;
+# 5 % strewn over the square that holds the data.
+DEFECTS = ("blur", "shift", "lost_mode", "memorised", "outliers")
+
+METRICS: dict[str, Metric] = {
+    "excess_nll": Metric(excess_nll, "mixture", "nats", 0, ("blur", "shift", "outliers"), ("lost_mode", "memorised")),
+    "mode_coverage": Metric(mode_coverage, "mixture", "", 0, ("lost_mode",), ("blur", "outliers")),
+    "exact_w2": Metric(exact_w2, "data", "", 0, ("shift", "lost_mode"), ("blur", "outliers"), most=exact_w2.most),
+    "sliced_w2": Metric(sliced_w2, "data", "", 0, ("shift", "lost_mode"), ("blur", "outliers")),
+    "energy_distance": Metric(energy_distance, "data", "", 0, ("shift", "lost_mode"), ("blur", "outliers")),
+    "mmd": Metric(mmd, "data", "", 0, ("shift", "lost_mode"), ("blur", "outliers")),
+    "precision": Metric(precision, "data", "", 1, ("blur", "shift", "outliers"), ("lost_mode", "memorised")),
+    "recall": Metric(recall, "data", "", 1, ("shift", "lost_mode", "memorised"), ("outliers",)),
+    "one_nn_accuracy": Metric(one_nn_accuracy, "data", "", 0.5, ("shift", "memorised"), ("blur", "outliers")),
+    "strong_error": Metric(strong_error, "flow", "", 0, DEFECTS, ()),
+}
+
+
+def nearest_distance(samples: Tensor, training: Tensor, truth: Tensor) -> Measured:
+    """Median distance from samples [n, D] to the nearest of the training points [N, D], in their units.
+
+    The floor is what fresh data, truth [m, D], show: a model whose samples lie much closer recites what it was shown.
+    """
+    near, fresh = (torch.cdist(x.double(), training.double()).amin(1).median().item() for x in (samples, truth))
+    return Measured(near, fresh, len(samples))
+
+
+def moment_deviation(a: Tensor, b: Tensor) -> float:
+    """How far two clouds of the SAME n particles, [n, D], differ in mean and second moments, in standard errors.
+
+    Differences are taken particle by particle, which cancels what both share, and the largest |z| among the D means and
+    the D (D + 1) / 2 second moments is returned: a few units when the laws agree (in 2-D, above 3 once in 75 times).
+    """
+    i, j = torch.triu_indices(a.shape[1], a.shape[1])
+    a, b = (torch.cat([x, x[:, i] * x[:, j]], -1).to(torch.float64) for x in (a, b))
+    difference = a - b  # [n, D + D (D + 1) / 2]
+    z = difference.mean(0).abs() / (difference.std(0) / len(a) ** 0.5)
+    return z.nan_to_num(nan=0.0, posinf=math.inf).max().item()  # 0 / 0: no difference at all

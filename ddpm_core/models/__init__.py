@@ -1,0 +1,1 @@
+"""What is learned: one prediction in five views, exact and learned denoisers, networks and their files."""

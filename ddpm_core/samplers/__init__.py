@@ -1,0 +1,1 @@
+"""From noise to data: the registry, one step by every method, and the exact answers beside them."""

@@ -1,0 +1,66 @@
+"""The registry of samplers: generators that walk a schedule from noise (t = T) to data (t = 0).
+
+Every sampler has the signature
+
+    sampler(denoiser, schedule, x_T, *, noise, <own options>) -> Iterator[Step]
+
+and yields Step(t, x, prediction, nfe) for t = T .. 0; the last one has t == 0 and its x is the sample. `noise` is any
+callable t -> z, the fresh unit noise [n, ...] for the step that leaves t. Start from x_T = schedule.scale[-1] * z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ddpm_core.samplers.adaptive import adaptive
+from ddpm_core.samplers.multistep import adams_bashforth, deis, dpmpp_2m, dpmpp_2m_sde, dpmpp_3m, unipc_2, unipc_3
+from ddpm_core.samplers.ode import dpm_solver_2, euler, euler_velocity, heun, rk4
+from ddpm_core.samplers.parallel_in_time import paradigms
+from ddpm_core.samplers.particle_noise import ParticleNoise
+from ddpm_core.samplers.reverse_step import VARIANCES
+from ddpm_core.samplers.sde import DDPM_VARIANCES, ddim, ddpm, edm_stochastic, euler_ancestral, langevin_pc
+from ddpm_core.samplers.stepping import Noise, Step
+
+__all__ = ["DDPM_VARIANCES", "SAMPLERS", "TRAITS", "VARIANCES", "Noise", "ParticleNoise", "Step", "Traits", "steps_for"]
+
+
+class Traits(NamedTuple):
+    """What a sampler promises with its default options."""
+
+    sampler: Callable[..., Iterator[Step]]
+    order: int | None  # error against the exact flow of the same particle ~ nfe^-order; None: it does not follow it
+    per_step: int | None  # network evaluations a step, but one at the last; None: not a fixed number
+    stochastic: bool = False  # fresh noise on the way
+
+
+TRAITS: dict[str, Traits] = {
+    "ddpm": Traits(ddpm, None, 1, stochastic=True),
+    "ddim": Traits(ddim, 1, 1),
+    "euler": Traits(euler, 1, 1),
+    "euler_velocity": Traits(euler_velocity, 1, 1),
+    "heun": Traits(heun, 2, 2),
+    "dpm_solver_2": Traits(dpm_solver_2, 2, 2),
+    "rk4": Traits(rk4, 4, 4),
+    "adams_bashforth": Traits(adams_bashforth, 2, 1),
+    "deis": Traits(deis, 3, 1),
+    "dpmpp_2m": Traits(dpmpp_2m, 2, 1),
+    "dpmpp_3m": Traits(dpmpp_3m, 3, 1),
+    "unipc_2": Traits(unipc_2, 3, 1),
+    "unipc_3": Traits(unipc_3, 4, 1),
+    "adaptive": Traits(adaptive, 3, None),
+    "paradigms": Traits(paradigms, 1, None),
+    "euler_ancestral": Traits(euler_ancestral, None, 1, stochastic=True),
+    "dpmpp_2m_sde": Traits(dpmpp_2m_sde, None, 1, stochastic=True),
+    "edm_stochastic": Traits(edm_stochastic, None, 2, stochastic=True),
+    "langevin_pc": Traits(langevin_pc, None, 2, stochastic=True),
+}
+SAMPLERS: dict[str, Callable[..., Iterator[Step]]] = {name: traits.sampler for name, traits in TRAITS.items()}
+
+
+def steps_for(name: str, nfe: int) -> int:
+    """The most steps of SAMPLERS[name] that `nfe` network evaluations pay for; ValueError if none, or not fixed."""
+    per_step = TRAITS[name].per_step
+    if per_step is None or nfe < 1:
+        raise ValueError(f"no number of steps of {name} takes {nfe} evaluations")
+    return (nfe - 1) // per_step + 1
