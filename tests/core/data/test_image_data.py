@@ -7,7 +7,7 @@ from core_common import close
 from image_common import LABELS, PIXELS, idx, write
 from PIL import Image
 
-from ddpm_core import images
+from ddpm_core.data import images
 from ddpm_core.data.images import CLASSES, ImageDataError, Images, examples, fashion_mnist, grid, read_folder, to_pixels
 
 

@@ -7,7 +7,8 @@ import torch
 from core_common import close
 from scipy import stats
 
-from ddpm_core import DATASETS, datasets, excess_nll
+from ddpm_core import DATASETS, excess_nll
+from ddpm_core.data import datasets
 
 
 def raw_means(mixture):
