@@ -2,16 +2,16 @@ ARG PYTHON_IMAGE=python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /app
-COPY requirements.txt .
+COPY requirements.txt constraints.txt ./
 # An index that torch alone is taken from, for a CPU build or for another version of CUDA; if empty, PyPI's build.
 ARG TORCH_INDEX_URL=""
 # Torch's own tests and C++ headers, a tenth of the image, serve nothing at run time.
 RUN python -m venv --without-pip /venv \
     && if [ -n "${TORCH_INDEX_URL}" ]; then \
-        grep '^torch' requirements.txt > /tmp/torch.txt \
+        grep '^torch==' constraints.txt > /tmp/torch.txt \
         && pip --python /venv/bin/python install --no-cache-dir --index-url "${TORCH_INDEX_URL}" --requirement /tmp/torch.txt; \
     fi \
-    && pip --python /venv/bin/python install --no-cache-dir --requirement requirements.txt \
+    && pip --python /venv/bin/python install --no-cache-dir --requirement requirements.txt --constraint constraints.txt \
     && rm -rf /venv/lib/*/site-packages/torch/test /venv/lib/*/site-packages/torch/include /venv/lib/*/site-packages/torch/bin/*[Tt]est*
 COPY . .
 RUN python -m compileall -q --invalidation-mode unchecked-hash .

@@ -3,7 +3,7 @@
 # make slow   run the long statistics, of which `make test` runs small versions
 # make check  lint, format and types
 #
-# The first call creates the virtual environment; later ones install only what requirements*.txt has changed.
+# The first call creates the virtual environment; later ones install again only if what is needed has changed.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -31,12 +31,12 @@ $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: requirements.txt | $(BIN)/pip
-	$(BIN)/pip install -r requirements.txt
+$(VENV)/.run: requirements.txt constraints.txt | $(BIN)/pip
+	$(BIN)/pip install -c constraints.txt -r requirements.txt
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements.txt | $(BIN)/pip
-	$(BIN)/pip install -r requirements-dev.txt
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install -c constraints.txt -e ".[dev]"
 	@touch $@
 
 # A browser on the PATH; else Playwright's own; else, for root on Debian, the system's.

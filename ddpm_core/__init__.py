@@ -21,6 +21,8 @@ from ddpm_core.schedules import SCHEDULES, SPACINGS, Schedule, from_betas
 from ddpm_core.training.distillation import Teacher
 from ddpm_core.training.loop import TrainConfig, TrainStep, train
 
+__version__ = "1.0.0"
+
 __all__ = [
     "DATASETS",
     "METRICS",

@@ -213,7 +213,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "ddpm": {"variance": "variance"},
     "ddim": {"eta": "eta"},
     "edm_stochastic": {"stir": "churn"},
-    "langevin_pc": {"correction": "correction"},
+    "langevin_pc": {"correction": "step"},
     "adaptive": {"tolerance": "tolerance"},
     "paradigms": {"sweeps": "sweeps"},
 }
