@@ -28,7 +28,7 @@ from ddpm_core.metrics.registry import Measured, energy_distance, excess_nll, sl
 from ddpm_core.models import checkpoints
 from ddpm_core.models.denoisers import PRECISIONS, TARGETS, Denoiser, NetworkDenoiser, guided
 from ddpm_core.models.networks import LAM_RANGE, MLP, NETWORKS, UNet
-from ddpm_core.samplers.registry import SAMPLERS, VARIANCES, ParticleNoise, Step
+from ddpm_core.samplers.registry import OPTIONS, SAMPLERS, TRAITS, ParticleNoise, Step
 from ddpm_core.schedules import SCHEDULES, SPACINGS, Schedule
 from ddpm_core.training.distillation import Teacher
 from ddpm_core.training.loop import WEIGHTINGS, TrainConfig, train
@@ -211,7 +211,11 @@ def sample_command(args: argparse.Namespace) -> None:
             setattr(args, name, value)
     if images and not args.out:
         raise ValueError("images need a file to be written to: --out NAME.png")
-    options = {k: getattr(args, k) for k in ("variance", "eta") if getattr(args, k) is not None}
+    options = given(args, OPTIONS, {})
+    if foreign := options.keys() - {option.name for option in TRAITS[args.sampler].options}:
+        raise ValueError(f"{args.sampler} has no option {', '.join(sorted(foreign))}")
+    for name, value in options.items():
+        OPTIONS[name].check(value)
     schedule = SCHEDULES[args.schedule](args.T)
     if args.steps is not None:
         schedule = schedule.subsample(min(args.steps, schedule.T), args.spacing)
@@ -310,8 +314,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("checkpoint", help="a name or a .safetensors file")
     here: dict[str, Any] = dict(default=argparse.SUPPRESS)
     p.add_argument("--sampler", choices=SAMPLERS, help="default: ddpm, for images dpmpp_2m", **here)
-    p.add_argument("--variance", choices=VARIANCES, help="for ddpm")
-    p.add_argument("--eta", type=float, help="for ddim")
+    for option in OPTIONS.values():
+        owners = ", ".join(name for name, traits in TRAITS.items() if option in traits.options)
+        bounds = "" if option.choices else f" in {option.low:g} .. {option.high:g},"
+        text = f"of {owners},{bounds} default: {option.default}"
+        p.add_argument(f"--{option.name}", type=type(option.default), choices=option.choices or None, help=text, **here)
     p.add_argument("--schedule", choices=SCHEDULES, help="default: linear, for images cosine", **here)
     p.add_argument("--T", type=int, default=1000)
     p.add_argument("--steps", type=int, help="levels of the T that are used; default: all, for images 25", **here)

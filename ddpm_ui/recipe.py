@@ -213,7 +213,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "ddpm": {"variance": "variance"},
     "ddim": {"eta": "eta"},
     "edm_stochastic": {"stir": "churn"},
-    "langevin_pc": {"correction": "step"},
+    "langevin_pc": {"correction": "correction"},
     "adaptive": {"tolerance": "tolerance"},
     "paradigms": {"sweeps": "sweeps"},
 }

@@ -141,24 +141,24 @@ def _churned_heun(
 
 
 def langevin_pc(
-    denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, step: float = 0.1
+    denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, correction: float = 0.1
 ) -> Iterator[Step]:
     """Predict by the probability flow, correct by one move of Langevin dynamics (Song et al. 2021, algorithms 1 to 5).
 
-    step: size h of a correction in units of sigma^2, x + h/2 score + sqrt(h) z, as in `langevin`; 4 r^2 for the paper's
+    correction: its size h in units of sigma^2, x + h/2 score + sqrt(h) z, as in `langevin`; 4 r^2 for the paper's
     signal-to-noise ratio r. Theirs is measured on the whole batch; this one is what it is on average, so that no
-    particle depends on the others. 0 leaves the predictor, `ddim`. ValueError unless step lies in 0 .. 2.
+    particle depends on the others. 0 leaves the predictor, `ddim`. ValueError unless it lies in 0 .. 2.
     """
-    in_range("step", step, 0, 2)
+    in_range("correction", correction, 0, 2)
     ways = strides(schedule)
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         way = ways[t - 1]
         x = way.towards(prediction)
-        if t == 1 or step == 0:
+        if t == 1 or correction == 0:
             return x
         sigma = way.there[1]
-        x = torch.add(x, ask(x, *way.there).eps, alpha=-sigma * step / 2)
-        return x.add_(noise(t).to(x), alpha=sigma * math.sqrt(step))
+        x = torch.add(x, ask(x, *way.there).eps, alpha=-sigma * correction / 2)
+        return x.add_(noise(t).to(x), alpha=sigma * math.sqrt(correction))
 
     return walk(denoiser, schedule, x_T, update)

@@ -17,6 +17,7 @@ from ddpm_core import SAMPLERS, SCHEDULES, device, load_checkpoint
 from ddpm_core.__main__ import EVALUATIONS, main
 from ddpm_core.models.checkpoints import FOLDER
 from ddpm_core.models.denoisers import PRECISIONS
+from ddpm_core.samplers.registry import OPTIONS, TRAITS
 
 TINY = ["--width", "8", "--depth", "2", "--batch", "32", "--warmup", "2", "--samples", "20"]
 
@@ -86,6 +87,15 @@ def test_sample_prints_the_same_points_for_the_same_seed(cli):
     printed = [cli(*command, "--seed", seed)[1].out for seed in (1, 1, 2)]
     assert printed[0] == printed[1] != printed[2] and len(printed[0].splitlines()) == 5
     assert cli(*command, "--variance", "beta", "--seed", 1)[1].out != printed[0]
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS.values() if not option.choices], ids=lambda o: o.name)
+def test_sample_takes_the_options_of_its_sampler_and_refuses_what_lies_beyond(cli, option):
+    name = next(name for name, traits in TRAITS.items() if option in traits.options)
+    command = ("sample", "swiss_roll", "--T", 5, "--n", 2, "--sampler", name, f"--{option.name}")
+    assert cli(*command, option.low)[0] is cli(*command, option.high)[0] is None
+    status, _ = cli(*command, 2 * option.high)
+    assert status == f"error: {option.name} must lie in {option.low:g} .. {option.high:g}, got {2 * option.high}"
 
 
 # ---- stop and resume ----

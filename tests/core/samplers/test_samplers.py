@@ -1,3 +1,4 @@
+import inspect
 import math
 from itertools import pairwise
 
@@ -19,7 +20,7 @@ from ddpm_core import (
     ParticleNoise,
     Prediction,
 )
-from ddpm_core.samplers.registry import VARIANCES
+from ddpm_core.samplers.registry import TRAITS, VARIANCES, Option
 
 EIGHT = MixtureDenoiser(DATASETS["eight_gaussians"]())
 ddpm, ddim, euler, euler_velocity = (SAMPLERS[name] for name in ("ddpm", "ddim", "euler", "euler_velocity"))
@@ -90,6 +91,29 @@ def test_impossible_options_are_refused_before_anything_runs():
     for eta in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match=r"eta.*0 \.\. 1"):
             ddim(None, SCHEDULES["flow"](2), torch.zeros(1, 2), noise=None, eta=eta)
+
+
+DECLARED = [(name, option) for name, traits in TRAITS.items() for option in traits.options]
+
+
+@pytest.mark.parametrize("name, option", DECLARED, ids=[f"{name} {option.name}" for name, option in DECLARED])
+def test_a_declared_option_is_a_keyword_with_that_default_and_its_range_is_accepted(name, option):
+    assert inspect.signature(SAMPLERS[name]).parameters[option.name].default == option.default
+    option.check(option.default)
+    assert type(option.low) is type(option.high) is type(option.default) or option.choices
+    for value in option.choices or (option.low, option.high):
+        option.check(value)
+        start, schedule = normal(5, 2), SCHEDULES["cosine"](6)
+        walk = SAMPLERS[name](EIGHT, schedule, start, noise=lambda t: normal(5, 2), **{option.name: value})
+        assert last(walk).isfinite().all()
+
+
+def test_an_option_refuses_what_lies_beyond_its_range():
+    for value in (-0.1, 3.1, math.nan):
+        with pytest.raises(ValueError, match=r"pace must lie in 0 \.\. 3"):
+            Option("pace", 1.0, 0.0, 3.0).check(value)
+    with pytest.raises(KeyError, match="unknown gait 'fly'; known: walk, run"):
+        Option("gait", "walk", choices=("walk", "run")).check("fly")
 
 
 # ---- one sampler against another ----
