@@ -147,7 +147,7 @@ def said(recipe: Images, x: Tensor) -> dict:
     if kind is not None:
         right = sum(a == b for a, b in zip(taken, kind, strict=True))
         name = "recognised_back" if recipe.task == "back" else "recognised"
-        metrics.append({"name": name, "value": right, "n": recipe.n})
+        metrics.append({"name": name, "value": right, "unit": f"/ {recipe.n}"})
     return {"metrics": metrics, "taken": labels(tuple(taken), recipe.n)}
 
 

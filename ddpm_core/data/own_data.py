@@ -25,11 +25,11 @@ PREFIX = "own."
 TEXT = re.compile(rf"{re.escape(PREFIX)}(?:[A-Za-z0-9_-]{{4}}){{2,{MOST_CENTRES}}}")
 
 ENGLISH = {
-    "bad_data_columns": "The data must be two columns of numbers; its shape is {got}",
-    "bad_data_finite": "Every coordinate must be a finite number; in row {row} one is not",
-    "bad_data_one_place": "The points are all, or nearly all, in one place; a shape needs at least two places",
-    "bad_data_rows": "The data may have at most {most} points",
-    "bad_data_text": "Own data in a link is 'own.' and then 4 characters for each of 2 to {most} points, "
+    "bad_data_columns": "The data must have two columns of numbers; got shape {got}",
+    "bad_data_finite": "Every coordinate must be a finite number; row {row} has one that is not",
+    "bad_data_one_place": "All points, or nearly all, are in one place; a shape needs at least two different places",
+    "bad_data_rows": "The data must have at most {most} points",
+    "bad_data_text": "Your own data in a link must be 'own.' followed by 4 characters for each of 2 to {most} points, "
     "from A-Z, a-z, 0-9, - and _; got {got}",
 }
 

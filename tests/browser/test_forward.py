@@ -147,7 +147,7 @@ def test_readouts_follow_t(visit):
 def test_chain_beside_closed_form(visit):
     """Two stages, one time, and a number in standard errors that says that they agree."""
     lab = visit("?t=200&T=400")
-    lab.choose("forward-beside", "The chain, step by step")
+    lab.choose("forward-beside", "Step-by-step chain")
     lab.until("chain", "s.header?.done && s.painted > 0")
     lab.until("chain", "s.idle")
     assert lab.stage("chain", "s.clock") == lab.stage("forward", "s.clock")
@@ -167,7 +167,7 @@ def test_chain_beside_closed_form(visit):
 def test_without_the_shrinking_the_cloud_runs_away(visit):
     lab = visit("?T=400&rescale=1&t=400&n=300")
     reach = {}
-    for option in ("The same β in every step", "Without √(1−β)"):
+    for option in ("Same β in every step", "Without √(1−β)"):
         lab.choose("forward-beside", option)
         lab.until(
             "chain",

@@ -61,9 +61,9 @@ def test_pictures_form_from_noise_and_scrubbing_asks_nobody(start):
         at(lab, t)
         assert (lab.stage("images", "s.shown"), number(lab, "nfe")) == (shown, str(nfe))
         said = lab.page.locator("#images-gallery .lab-readout").inner_text()
-        assert (f"computed at t = {shown}" in said) == (t != shown) and "cut off" in said
+        assert (f"computed at t = {shown}" in said) == (t != shown) and "clipped" in said
         alt = lab.page.locator("[data-layer=x0] canvas").get_attribute("aria-label")
-        assert f"10 pictures, what the network expects, at t = {shown} of 1000, after {nfe} evaluations" in alt
+        assert f"10 predicted clean images at t = {shown} of 1000, after {nfe} network evaluations" in alt
     assert len({tuple(seen(lab, layer, t)) for layer in ("x", "x0") for t in (1000, 500, 0)}) == 5  # the last two agree
     lab.page.keyboard.press("End")
     lab.until("images", "s.idle && s.shown === 1000")
@@ -82,14 +82,14 @@ CONTROLS = {
     "nfe": lambda lab: lab.number("images-nfe", 6),
     "weight": lambda lab: lab.number("images-weight", 2),
     "T": lambda lab: (lab.more("images"), lab.number("images-T", 500)),
-    "spacing": lambda lab: lab.choose("images-spacing", "even in λ"),
+    "spacing": lambda lab: lab.choose("images-spacing", "uniform in λ"),
     "schedule": lambda lab: lab.choose("images-schedule", "Linear (DDPM)"),
     "beta_min": lambda lab: lab.number("images-beta_min", 0.001),
     "beta_max": lambda lab: lab.number("images-beta_max", 0.04),
     "rescale": lambda lab: lab.check("images-rescale"),
     "n": lambda lab: lab.number("images-n", 12),
     "seed": lambda lab: lab.number("images-seed", 7),
-    "task": lambda lab: lab.choose("images-task", "Noise real ones, walk back"),
+    "task": lambda lab: lab.choose("images-task", "Noise real images, then denoise"),
     "level": lambda lab: lab.number("images-level", 300),
     "told": lambda lab: lab.choose("images-told", "Sandal"),
 }
@@ -111,10 +111,10 @@ def test_every_control_changes_the_pictures_and_the_link(start):
 def test_every_task_has_its_own_controls(start):
     lab = start()
     tasks = {
-        "back": "Noise real ones, walk back",
-        "interpolate": "From one noise to another",
-        "inpaint": "Fill in a half",
-        "forward": "Melt real pictures",
+        "back": "Noise real images, then denoise",
+        "interpolate": "Interpolate between two noises",
+        "inpaint": "Inpaint half of an image",
+        "forward": "Add noise to real images",
         "generate": "Generate from noise",
     }
     lab.more("images")
@@ -146,7 +146,7 @@ def test_real_pictures_melt_in_the_browser(start):
     lab.page.locator("[data-layer=x] canvas").click(position={"x": 5, "y": 5})
     lab.until("images", "s.idle && s.followed === 0")
     lab.changed("images", lambda: lab.choose("images-data", "Ankle boot"))
-    assert lab.page.locator("#images-gallery [data-text=followed]").inner_text() == "Picture 1 of 10: Ankle boot"
+    assert lab.page.locator("#images-gallery [data-text=followed]").inner_text() == "Image 1 of 10: Ankle boot"
 
 
 def test_a_click_follows_a_picture_and_is_a_link(start):
@@ -157,7 +157,7 @@ def test_a_click_follows_a_picture_and_is_a_link(start):
     box = canvas.bounding_box()
     canvas.click(position={"x": box["width"] * 0.5, "y": box["height"] * 0.75})  # 5 by 2 pictures: the eighth
     lab.until("images", "s.idle && s.followed === 7")
-    assert reel.locator("[data-text=followed]").inner_text() == "Picture 8 of 10: Sneaker · taken for: Sneaker"
+    assert reel.locator("[data-text=followed]").inner_text() == "Image 8 of 10: Sneaker · classified as: Sneaker"
     film = reel.locator("canvas")
     before = film.evaluate("canvas => canvas.toDataURL()")
     width = film.bounding_box()["width"]
@@ -232,7 +232,7 @@ def test_an_own_picture_is_taken_or_named_and_is_a_link(start):
     again = start("?" + lab.page.url.partition("?")[2])
     assert seen(again, "real") == seen(lab, "real")
     again.choose("images-data", "Sneaker")
-    again.page.locator("#images-note").get_by_text("take one of the two out").wait_for()
+    again.page.locator("#images-note").get_by_text("remove one of the two").wait_for()
     again.changed("images", again.page.locator("#images-data .token-remove").first.click)
     assert again.stage("images", "new Set(s.header.labels).size") == 1 and seen(again, "real") != seen(lab, "real")
 
@@ -258,7 +258,7 @@ def test_classes_are_picked_one_after_the_other_and_none_of_them_is_all_ten(star
 @pytest.mark.parametrize("query", ["sampler=adaptive", "data=picture.AA"])
 def test_bad_links_name_the_field(visit, query):
     lab = visit(f"?tab=images&{query}", stage="images", ready="true")
-    words = "A picture in a link is" if "picture" in query else f"{query.partition('=')[0]} must"
+    words = "An image in a link must be" if "picture" in query else f"{query.partition('=')[0]} must"
     lab.page.locator("#images-note").get_by_text(words).wait_for()
 
 
@@ -299,4 +299,4 @@ def test_in_chinese_every_word_is(start):
     words = lab.page.locator("body").inner_text()
     for key in ("choice_", "field_", "pictures_", "picture_of", "follow_title"):
         assert key not in words
-    assert "途中" in words and "套头衫" in words
+    assert "带噪图像" in words and "套头衫" in words

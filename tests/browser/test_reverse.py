@@ -38,7 +38,7 @@ CONTROLS = {
     "T": lambda lab: (lab.more("reverse"), lab.number("reverse-T", 500)),
     "beta_min": lambda lab: lab.number("reverse-beta_min", 0.001),
     "beta_max": lambda lab: lab.number("reverse-beta_max", 0.03),
-    "spacing": lambda lab: lab.choose("reverse-spacing", "even in λ"),
+    "spacing": lambda lab: lab.choose("reverse-spacing", "uniform in λ"),
     "schedule": lambda lab: lab.choose("reverse-schedule", "Flow matching"),
     "n": lambda lab: lab.number("reverse-n", 300),
     "seed": lambda lab: lab.number("reverse-seed", 9),

@@ -59,7 +59,7 @@ def test_who_races_and_for_how_much_is_chosen_and_a_link(start):
     again.finished("race-3")
     assert again.positions("race-3", 0) == lab.positions("race-3", 0)
     again.page.locator("#solvers-solvers .remove-all").click()
-    again.page.locator("#solvers-note").get_by_text("solvers must name at least one").wait_for()
+    again.page.locator("#solvers-note").get_by_text("solvers must have at least one").wait_for()
 
 
 def test_layers_of_the_first_are_layers_of_all(start):
@@ -84,15 +84,15 @@ def test_figures_follow_their_controls(start):
     for chart, act in {
         "steps": lambda: lab.choose("solvers-stepper", "Heun"),
         "law": lambda: lab.choose("solvers-metric", "energy distance"),
-        "strong": lambda: lab.choose("solvers-spacing", "even in λ"),
+        "strong": lambda: lab.choose("solvers-spacing", "uniform in λ"),
         "enough": lambda: lab.choose("solvers-data", "Heart"),
     }.items():
         before, now = lab.after(f"solvers-{chart}", act)
         assert before != now
         if chart == "law":
             caption = lab.page.locator("#solvers-law-chart .lab-caption")
-            caption.get_by_text("sees: shift, a lost mode").wait_for()
-            assert "blind to: blur, outliers" in caption.inner_text()
+            caption.get_by_text("detects: shift, missing mode").wait_for()
+            assert "misses: blur, outliers" in caption.inner_text()
     lab.more("solvers")
     for act in (
         lambda: lab.choose("solvers-schedule", "Cosine"),

@@ -72,7 +72,7 @@ def test_every_control_changes_what_is_learned(visit):
         "width": lambda: lab.number("train-width", 12),
         "depth": lambda: lab.number("train-depth", 3),
         "target": lambda: lab.choose("train-target", "eps"),
-        "weighting": lambda: lab.choose("train-weighting", "DDPM, simple"),
+        "weighting": lambda: lab.choose("train-weighting", "Simple (DDPM)"),
         "schedule": lambda: lab.choose("train-schedule", "Cosine"),
         "steps": lambda: lab.number("train-steps", 30),
     }
@@ -127,14 +127,14 @@ def test_a_network_goes_on_only_as_what_it_is(teach):
     lab.more("train")
     lab.number("train-width", 16)
     lab.page.locator("#train-go-on").click()
-    lab.page.get_by_text("width is another one than that of the network that was trained (8)").wait_for()
+    lab.page.get_by_text("width differs from that of the trained network (8)").wait_for()
 
 
 def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_path):
     lab = teach("steps=300")
     lab.until("train", "s.header.done && s.idle")
     with lab.page.expect_download() as download:
-        lab.page.get_by_role("link", name="Download it").click()
+        lab.page.get_by_role("link", name="Download the network").click()
     path = tmp_path / "network.safetensors"
     download.value.save_as(path)
 
@@ -157,7 +157,7 @@ def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_pat
     with other.page.expect_file_chooser() as chooser:
         other.page.locator("#train-upload").click()
     chooser.value.set_files(path)
-    other.page.get_by_text("It learned: Two moons").wait_for()
+    other.page.get_by_text("It was trained on: Two moons").wait_for()
     other.page.get_by_role("link", name="Use it in Reverse").click()
     other.until("reverse", "s.header?.done")
     assert other.positions("reverse", 0) == sample
@@ -177,7 +177,7 @@ def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_pat
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"not a network at all", "This file is no network of the lab"),
+        (b"not a network at all", "This is not a Diffusion lab checkpoint"),
         ((FOLDER / "fashion_mnist.safetensors").read_bytes(), "a network for points of 784 coordinates"),
     ],
     ids=["no network", "of images"],
@@ -238,7 +238,7 @@ def test_own_data_become_a_network_and_a_link(visit, way):
     lab = visit(f"{TINY}&steps=100", stage="train", ready="true")
     lab.page.locator("#train-own button").first.click()
     OWN[way](lab)
-    lab.page.get_by_text("Your data are here").wait_for()
+    lab.page.get_by_text("Your data are ready").wait_for()
     assert lab.page.locator("#train-data input").input_value() == "Your own data"
     link = lab.page.get_by_role("link", name="See it in Forward").get_attribute("href")
     lab.page.locator("#train-start").click()

@@ -131,7 +131,7 @@ def test_what_no_network_said_is_not_called_learned(look):
     lab = look("&denoiser=exact&t=9")
     lab.drawn("views-recite")
     traces = lab.page.evaluate("lab.charts['views-recite'].gd.data.map(trace => trace.name)")
-    assert traces == ["training points", "samples, perfect model", "training points", "samples, exact law"]
+    assert traces == ["training points", "samples, optimal model", "training points", "samples, exact denoiser"]
     badges = lab.page.locator("#views-fields .lab-badge, #views-recite-chart .lab-badge").all_inner_texts()
     assert set(badges) == {"exact"}
     assert len(badges) == 9

@@ -171,7 +171,7 @@ def test_the_pictures_in_the_end_are_looked_at_by_a_classifier():
     assert still["value"] == sum(a == b for a, b in zip(made.header["taken"], own, strict=True)) < 5
     assert made.header["taken"].count("choice_bag") > 5
     (recognised,) = film(nfe=10).header["metrics"]
-    assert recognised["n"] == 10 and recognised["value"] >= 7
+    assert recognised["unit"] == "/ 10" and recognised["value"] >= 7
     assert film(weight=0, task="interpolate").header["metrics"] == []
 
 
@@ -202,7 +202,7 @@ def test_from_one_noise_to_another_pictures_change_little_by_little():
 
 def test_between_noises_needs_a_sampler_without_fresh_noise():
     for changes in ({"sampler": "ddpm"}, {"beside": "sampler", "beside_sampler": "ddpm"}):
-        with pytest.raises(RecipeError, match=r"^sampler must be one without fresh noise"):
+        with pytest.raises(RecipeError, match=r"^sampler must add no fresh noise"):
             dataclasses.replace(FEW, task="interpolate", **changes)
 
 
@@ -223,7 +223,7 @@ def test_what_stands_beside_is_the_same_but_for_one_thing():
 
 def test_without_the_network_the_tab_says_so(monkeypatch):
     monkeypatch.setattr(pictures, "names", list)
-    with pytest.raises(RecipeError, match=r"fashion_mnist\.safetensors is missing"):
+    with pytest.raises(RecipeError, match=r"fashion_mnist\.safetensors"):
         pictures.check_network()
 
 
@@ -276,7 +276,7 @@ def test_a_picture_survives_its_link():
 def test_an_own_picture_stands_alone():
     text = own_picture.encode(torch.zeros(28, 28, dtype=torch.uint8))
     for both in (("bag", text), (text, "bag"), f"bag,{text}"):
-        with pytest.raises(RecipeError, match="either your own picture or some of the classes"):
+        with pytest.raises(RecipeError, match="either your own image or some of the classes"):
             Images(data=both)
 
 
@@ -285,7 +285,7 @@ BOMB = own_picture.PREFIX + "eNrtwQEBAAAAgJD-r-4ICgAAAAAA"
 
 @pytest.mark.parametrize("text", ["picture.", "picture.AAAA", "picture.A", BOMB, "picture." + "A" * 5000, "picture.é"])
 def test_what_is_no_picture_is_refused(text):
-    with pytest.raises(RecipeError, match=r"^(A picture in a link is|data must)"):
+    with pytest.raises(RecipeError, match=r"^(An image in a link must be|data must)"):
         Images(data=(text,))
 
 

@@ -242,7 +242,7 @@ def test_own_data_are_in_the_link(server):
     with get(f"{server}/lab/reverse?data={data}&n=50&steps=5&denoiser=exact") as response:
         assert Trajectory.decode([response.read()]).header["done"]
     for query, words in (
-        (data, "Nobody has trained"),
+        (data, "No network has been trained"),
         ("own.AAAA", "own.AAAA"),
         (f"{data}&denoiser=run.{'9' * 16}", "not on"),
     ):

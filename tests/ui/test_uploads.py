@@ -329,7 +329,7 @@ def test_what_is_no_word(word):
 
 
 def test_characters_that_the_font_lacks_are_named():
-    with pytest.raises(OwnDataError, match=r"^The font has no 🙂 ☃$"):
+    with pytest.raises(OwnDataError, match=r"^The font has no glyph for 🙂 ☃$"):
         points_from_word("a🙂☃🙂")
     assert refusal(points_from_word, "🙂") == "bad_data_characters"
 

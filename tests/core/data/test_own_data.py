@@ -147,7 +147,7 @@ def test_what_is_no_shape_is_refused(points, key):
 def test_the_row_that_is_not_finite_is_named():
     points = cloud(10)
     points[6, 1] = math.nan
-    with pytest.raises(OwnDataError, match="in row 7 one is not"):
+    with pytest.raises(OwnDataError, match="row 7 has one that is not"):
         encode(points)
 
 
@@ -183,7 +183,7 @@ GOOD = encode(cloud(5))
     ids=lambda text: repr(text[:20]),
 )
 def test_any_other_text_is_refused(text):
-    with pytest.raises(OwnDataError, match=r"^Own data in a link is 'own\.'") as caught:
+    with pytest.raises(OwnDataError, match=r"^Your own data in a link must be 'own\.'") as caught:
         decode(text)
     assert len(str(caught.value)) < 250
 
