@@ -1,1 +1,1 @@
-"""What there is to learn: Gaussian mixtures, people's own points, pictures of clothes."""
+"""The data sets: Gaussian mixtures, users' own points, Fashion-MNIST images."""

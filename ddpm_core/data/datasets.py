@@ -1,7 +1,7 @@
-"""The toy data sets, each an explicit Gaussian mixture: curves are strings of beads, areas are grids of them.
+"""The toy data sets. Each is an explicit Gaussian mixture: a curve is a row of small Gaussians, an area a grid of them.
 
-The order of the components follows the shape (along the roll, round the ring), so a component's index is the colour
-that lets the eye follow a neighbourhood through time; labels mark what a person would call a part.
+The components are ordered along the shape (along the roll, around the ring), so that the index of a component can serve
+as its colour. Labels mark the parts of a shape that a person would name.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def _polar(radius: Tensor, angle: Tensor) -> Tensor:  # [K], [K] -> [K, 2]
 
 
 def _string(curve: Callable[[Tensor], Tensor], start: float, stop: float, K: int) -> Tensor:  # [K, 2]
-    """K beads on curve(t), [n] -> [n, 2], start <= t <= stop, equally far apart along it whatever its speed in t.
+    """K points on curve(t), [n] -> [n, 2], for start <= t <= stop, spaced equally in arc length.
 
-    The first and the last lie half a spacing inside the ends, so that a closed curve closes without a double bead.
+    The first and the last point lie half a spacing inside the ends, so that a closed curve has no double point.
     """
     t = torch.linspace(start, stop, 16 * K + 1, dtype=torch.float64)
     travelled = curve(t).diff(dim=0).norm(dim=1).cumsum(0)  # [16 K]
@@ -36,7 +36,7 @@ def _grid(rows: int, columns: int) -> Tensor:  # [rows * columns, 2], row by row
 
 
 def _turned(part: Tensor, copies: int) -> Tensor:  # [K, 2] -> [copies * K, 2], copy by copy
-    """`part` and its rotations about the origin, anticlockwise, which together go once round."""
+    """`part` and its rotations about the origin, anticlockwise, evenly over one full turn."""
     angle = torch.arange(copies, dtype=torch.float64) * (2 * torch.pi / copies)
     rotations = torch.stack([angle.cos(), angle.sin(), -angle.sin(), angle.cos()], -1).view(-1, 2, 2)
     return (part @ rotations).flatten(0, 1)
@@ -73,7 +73,7 @@ def twenty_five_gaussians(side: int = 5, bandwidth: float = 0.15) -> GaussianMix
 
 
 def checkerboard(cells: int = 4, beads: int = 6) -> GaussianMixture:
-    """The dark cells of a cells x cells board, each filled with beads x beads Gaussians half a spacing wide."""
+    """The dark cells of a cells x cells board, each filled with beads x beads Gaussians, half a spacing wide."""
     corners = torch.tensor(
         [(i, j) for i in range(cells) for j in range(cells) if (i + j) % 2 == 0], dtype=torch.float64
     )
@@ -83,21 +83,21 @@ def checkerboard(cells: int = 4, beads: int = 6) -> GaussianMixture:
 
 
 def pinwheel(arms: int = 5, beads: int = 40, bandwidth: float = 0.1) -> GaussianMixture:
-    """Curved arms, each the piece 0.4 <= r <= 2.4 of the spiral angle = r and a label of its own."""
+    """Curved arms: each is the piece 0.4 <= r <= 2.4 of the spiral angle = r and has its own label."""
     arm = _string(lambda r: _polar(r, r), 0.4, 2.4, beads)
     labels = torch.arange(arms).repeat_interleave(beads)
     return GaussianMixture(1.0, _turned(arm, arms), bandwidth**2, labels).standardised()
 
 
 def two_spirals(beads: int = 192, bandwidth: float = 0.3) -> GaussianMixture:
-    """The spiral r = angle, pi/2 <= angle <= 3 pi, and the same one turned by half a turn, labels 0 and 1."""
+    """The spiral r = angle, pi/2 <= angle <= 3 pi, and the same spiral rotated by half a turn; labels 0 and 1."""
     arm = _string(lambda r: _polar(r, r), torch.pi / 2, 3 * torch.pi, beads)
     labels = torch.arange(2).repeat_interleave(beads)
     return GaussianMixture(1.0, _turned(arm, 2), bandwidth**2, labels).standardised()
 
 
 def concentric_rings(rings: int = 3, beads: int = 64, bandwidth: float = 0.1) -> GaussianMixture:
-    """Circles of radius 1, 2, ..., labelled from the inside; as beads are equally far apart, each weighs its length."""
+    """Circles of radius 1, 2, ..., labelled from the inside; the weight of each is proportional to its length."""
     radii = range(1, rings + 1)
     labels = torch.arange(rings).repeat_interleave(beads * torch.tensor(radii))
     means = torch.cat([_ring(radius, radius * beads) for radius in radii])
@@ -115,7 +115,7 @@ def s_curve(K: int = 128, bandwidth: float = 0.1) -> GaussianMixture:
 
 
 def heart(K: int = 192, bandwidth: float = 0.8) -> GaussianMixture:
-    """The outline of a heart, clockwise from its notch (MathWorld, "Heart Curve": the one with 16 sin^3 t)."""
+    """The outline of a heart, clockwise from its notch (MathWorld, "Heart Curve", the one with 16 sin^3 t)."""
 
     def outline(t: Tensor) -> Tensor:
         y = 13 * t.cos() - 5 * (2 * t).cos() - 2 * (3 * t).cos() - (4 * t).cos()
@@ -127,8 +127,8 @@ def heart(K: int = 192, bandwidth: float = 0.8) -> GaussianMixture:
 def ink_drop(K: int = 161, ink: float = 0.6) -> GaussianMixture:
     """A drop of ink (one dense blob, label 0) near the wall of a round glass (a faint thin ring, label 1).
 
-    Standardising moves the mean of the data to the origin, so a blob alone could be neither small nor off centre: it is
-    the glass, with the rest 1 - ink of the weight, that keeps the drop aside and gives it a size to be small against.
+    Standardised data have mean zero and unit variance, so a single blob could be neither small nor off centre. The
+    glass, which has the remaining weight 1 - ink, makes both possible.
     """
     drop, glass = torch.tensor([[0.42, 0.56]], dtype=torch.float64), _ring(1.0, K - 1)  # 0.7 of the way to the wall
     labels = torch.tensor([0] + [1] * (K - 1))
@@ -137,17 +137,17 @@ def ink_drop(K: int = 161, ink: float = 0.6) -> GaussianMixture:
 
 
 def cola_sprite_fanta(rows: int = 16, columns: int = 8, shared: float = 0.3) -> GaussianMixture:
-    """Three bottles, labels 0, 1, 2, that pour into one puddle: what a class has of its own and what all of them share.
+    """Three bottles, labels 0, 1, 2, that pour into one puddle: regions of one class each, and a region all share.
 
-    A class is its bottle, filled with rows x columns beads from the bottom to the mouth, then one blob of weight
-    `shared`, the puddle. The three puddles coincide: a point in there says nothing about its class.
+    A class is its bottle, filled with rows x columns Gaussians from the bottom to the mouth, then the puddle, one blob
+    of weight `shared`. The three puddles coincide, so a point in the puddle carries no information about its class.
     """
     height, across = _grid(rows, columns).unbind(-1)  # both in [0, 1]
     width = 0.35 + 0.75 * torch.sigmoid(25 * (0.65 - height))  # a body 1.1 wide, shoulders, a neck 0.35 wide
     bottle = torch.stack([width * (across - 0.5), 2.9 - 2.2 * height], -1)  # upside down, its mouth towards the origin
-    weights = torch.cat([(1 - shared) * width / width.sum(), torch.tensor([shared])])  # as many points on equal areas
+    weights = torch.cat([(1 - shared) * width / width.sum(), torch.tensor([shared])])  # uniform density in the bottle
     bandwidths = torch.tensor([0.08] * len(bottle) + [0.25])
-    means = _turned(torch.cat([bottle, torch.zeros(1, 2)]), 3)  # a puddle at the origin turns into itself
+    means = _turned(torch.cat([bottle, torch.zeros(1, 2)]), 3)  # rotation leaves a puddle at the origin where it is
     labels = torch.arange(3).repeat_interleave(len(weights))
     return GaussianMixture(weights.repeat(3), means, bandwidths.repeat(3) ** 2, labels).standardised()
 

@@ -1,10 +1,11 @@
-"""Gaussian mixtures: data whose density, score and denoiser are known exactly, at every noise level.
+"""Gaussian mixtures: data whose density, score and denoiser are known exactly at every noise level.
 
-The whole trick of the lab is one line of algebra: noise a mixture and it is a mixture again,
+Everything exact in the lab rests on one fact: a mixture stays a mixture when noise is added,
 
     x0 ~ sum_k w_k N(m_k, C_k)   =>   alpha x0 + sigma eps ~ sum_k w_k N(alpha m_k, alpha^2 C_k + sigma^2 I).
 
-Each covariance is kept in its eigenbasis, C_k = U_k diag(c_k) U_k^T, where noising only moves the eigenvalues.
+Each covariance is stored by its eigenvectors and eigenvalues, C_k = U_k diag(c_k) U_k^T; noise changes only the
+eigenvalues.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class GaussianMixture:
     weights     [K]; normalised here, must be non-negative and not all zero
     means       [K, D]
     covariances scalar, [K] (isotropic variances) or [K, D, D]; zero is allowed and makes point masses
-    labels      [K] integers, one for each component; by default a component is its own class
-    scale,shift what standardisation divided by and subtracted: raw = scale * x + shift
+    labels      [K] integers, one per component; by default every component is its own class
+    scale,shift undo the standardisation: raw = scale * x + shift
     """
 
     def __init__(self, weights, means, covariances, labels=None, *, scale: float = 1.0, shift=0.0):
@@ -50,12 +51,12 @@ class GaussianMixture:
             raise ValueError("covariances must be positive semi-definite")
         self.labels = torch.arange(K) if labels is None else torch.as_tensor(labels, dtype=torch.int64)
         if self.labels.shape != (K,):
-            raise ValueError(f"labels must hold one integer for each of the {K} components")
+            raise ValueError(f"labels must have one integer for each of the {K} components")
         self.scale, self.shift = float(scale), torch.as_tensor(shift, dtype=torch.float64).expand(D)
 
     @classmethod
     def _of(cls, weights, means, variances, axes, labels, scale, shift) -> GaussianMixture:
-        """Assemble from eigenvalues, without decomposing again."""
+        """Build a mixture from eigenvalues, without another decomposition."""
         self = object.__new__(cls)
         self.weights, self.means, self.variances, self.axes = weights, means, variances, axes
         self.labels, self.scale, self.shift = labels, scale, shift
@@ -88,10 +89,10 @@ class GaussianMixture:
     # ---- sampling -------------------------------------------------------------------------------------------------
 
     def components_from_noise(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Points and component indices from unit normals z [n, D + 1]: row i of the result depends on row i of z alone.
+        """Points [n, D] and component indices [n] from unit normals z [n, D + 1]; row i depends only on row i of z.
 
-        The first column chooses the component through the inverse of its cumulative weights, the rest places the
-        point inside it; so the same noise gives the same particle however many others there are.
+        The first column selects the component by the inverse of the cumulative weights, the others place the point in
+        it. So the same noise gives the same particle, whatever the number of particles.
         """
         z = z.to(torch.float64)
         edges = self.weights.cumsum(0)
@@ -111,7 +112,7 @@ class GaussianMixture:
         x, k = self.components_from_noise(z)
         return Labelled(x, self.labels[k])
 
-    # ---- density, score and denoiser: all three are softmax-weighted sums over components -------------------------
+    # ---- density, score and denoiser: three softmax-weighted sums over the components -------------------------
 
     def _log_joint(self, x: Tensor) -> Tensor:
         """log w_k N(x; m_k, C_k); [n, K]."""
@@ -132,12 +133,12 @@ class GaussianMixture:
     def _average(self, x: Tensor, gain: Tensor, centre: Tensor) -> Tensor:
         """sum_k r_k (centre_k + G_k (x - m_k)), r = responsibilities(x), G_k = U_k diag(gain_k) U_k^T; [n, D].
 
-        Affine in x for given r, so no [n, K, D] array is ever made.
+        Given r it is affine in x, so no [n, K, D] array is needed.
         """
         r = self.responsibilities(x)
         if self.axes is None:
             affine = torch.cat([centre - gain * self.means, gain], -1).to(x)  # [K, D + 1]
-            mixed = F.linear(r, affine.mT.contiguous())  # this layout: six times faster than r @ affine on a CPU
+            mixed = F.linear(r, affine.mT.contiguous())  # in this layout six times as fast as r @ affine on a CPU
             return mixed[:, :-1] + mixed[:, -1:] * x
         G = (self.axes * gain[:, None, :]) @ self.axes.mT  # [K, D, D]
         constant = centre - (G @ self.means[..., None])[..., 0]
@@ -148,7 +149,7 @@ class GaussianMixture:
         return self._log_joint(x).logsumexp(-1)
 
     def component_of(self, x: Tensor) -> Tensor:
-        """The component that most probably made each x [n, D]; [n] int64."""
+        """The most probable component of each x [n, D]; [n] int64."""
         return self._log_joint(x).argmax(-1)
 
     def score(self, x: Tensor) -> Tensor:
@@ -156,7 +157,7 @@ class GaussianMixture:
         return self._average(x, -1 / self.variances, torch.zeros_like(self.means))
 
     def noised(self, alpha: float, sigma: float) -> GaussianMixture:
-        """The law of alpha * x0 + sigma * eps, again a mixture."""
+        """The distribution of alpha * x0 + sigma * eps, which is a mixture again."""
         variances = alpha**2 * self.variances + sigma**2
         return self._of(self.weights, alpha * self.means, variances, self.axes, self.labels, self.scale, self.shift)
 
@@ -172,10 +173,11 @@ class GaussianMixture:
         )  # [1024, K] stays in cache
 
     def posterior_variance(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
-        """Var(x0 | alpha x0 + sigma eps = x), mean over coordinates, for x [n, D]; [n]: what no denoiser can know.
+        """Var(x0 | alpha x0 + sigma eps = x), averaged over coordinates, for x [n, D]; [n].
 
-        Within a component it is Kalman's C_k sigma^2 / (alpha^2 C_k + sigma^2); between components, the spread of
-        their means (law of total variance). Its expectation is the smallest possible loss of a denoiser.
+        By the law of total variance: the mean over components of the Kalman variance C_k sigma^2 / (alpha^2 C_k +
+        sigma^2), plus the variance of the components' posterior means. Its expectation over x is the smallest possible
+        squared error of a denoiser.
         """
         return torch.cat([self._posterior_variance(part, alpha, sigma) for part in x.to(torch.float64).split(256)])
 
@@ -198,7 +200,7 @@ class GaussianMixture:
         return -sum(self.log_prob(part).sum().item() for part in x.split(4096)) / n
 
     def kl_to_noise(self, n: int = 200_000, *, generator: torch.Generator) -> float:
-        """KL(p || N(0, I)) in nats, by Monte Carlo over n points; its error vanishes as p becomes N(0, I)."""
+        """KL(p || N(0, I)) in nats, by Monte Carlo over n points; its error vanishes as p approaches N(0, I)."""
         x = self.sample(n, generator=generator)
         parts = ((self.log_prob(part), part.square().sum(1) + self.D * math.log(2 * math.pi)) for part in x.split(4096))
         return sum((log_p + square / 2).sum().item() for log_p, square in parts) / n
@@ -217,7 +219,7 @@ class GaussianMixture:
         )
 
     def standardised(self) -> GaussianMixture:
-        """Mean zero and mean variance one, by ONE shared scale, so that shapes are not distorted; the scale is kept."""
+        """The mixture with mean zero and mean variance one. One scale for all axes keeps the shape; it is recorded."""
         shift, scale = self.mean, self.covariance.diagonal().mean().sqrt().item()
         means, variances = (self.means - shift) / scale, self.variances / scale**2
         return self._of(

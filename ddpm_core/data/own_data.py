@@ -1,8 +1,8 @@
-"""People's own data: any cloud of points as at most 512 equal Gaussians, and as a text short enough for a link.
+"""Users' own data: any set of points as at most 512 equal Gaussians, and as a text short enough for a link.
 
-The text IS the data set: "own." and then four characters of base64url for each centre, two of them x and two y, whole
-numbers from 0 to 4095. The longer side of the centres' box is 4095 steps, so nothing is ever clipped and one step is at
-most 0.008 standard deviations; where the box lay and how large it was is not kept, as every data set is standardised.
+The text is the whole data set: "own." followed by four base64url characters for each centre, two for x and two for y,
+integers from 0 to 4095. The longer side of the centres' bounding box is 4095 steps, so nothing is clipped and one step
+is at most 0.008 standard deviations. Position and size of the box are not kept, because data sets are standardised.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import torch
 
 from ddpm_core.data.mixtures import GaussianMixture
 
-MOST_POINTS = 1_000_000  # that a cloud may have before it is thinned
+MOST_POINTS = 1_000_000  # most points that are accepted, before thinning
 MOST_CENTRES = 512
 STEPS = 4095  # along the longer side of the box: 12 bits
-BANDWIDTHS = (0.03, 0.3)  # least and largest, in standard deviations of the centres
+BANDWIDTHS = (0.03, 0.3)  # smallest and largest, in standard deviations of the centres
 
 PREFIX = "own."
 TEXT = re.compile(rf"{re.escape(PREFIX)}(?:[A-Za-z0-9_-]{{4}}){{2,{MOST_CENTRES}}}")
@@ -35,7 +35,7 @@ ENGLISH = {
 
 
 class OwnDataError(ValueError):
-    """Data that cannot be used. str() is English; `key` and `values` are the same sentence in any language."""
+    """Data that cannot be used. str() is the English message; `key` and `values` give it in any language."""
 
     def __init__(self, key: str, english: str = "", **values):
         self.key, self.values = key, values
@@ -43,23 +43,23 @@ class OwnDataError(ValueError):
 
 
 def _thinned(points: np.ndarray) -> np.ndarray:
-    """MOST_CENTRES of more points [N, 2] in the unit box that are spread as all of them are, without any randomness.
+    """MOST_CENTRES of the points [N, 2] in the unit box, with the same density as all of them; deterministic.
 
-    Cut at the median across the direction of the larger variance, until there are MOST_CENTRES cells: that each holds
-    equally many points is what keeps the density. A cell is represented by its member nearest to its mean, which unlike
-    the mean itself never lies in a gap of the shape.
+    Cells are split at the median of the axis with the larger variance until there are MOST_CENTRES of them. All hold
+    equally many points, which keeps the density. Each is represented by its point nearest to its mean, because the mean
+    itself may lie in a gap of the shape.
     """
     cells = [points]
     while len(cells) < MOST_CENTRES:
         ordered = [cell[cell[:, cell.var(0).argmax()].argsort(kind="stable")] for cell in cells]
         cells = [half for cell in ordered for half in (cell[: len(cell) // 2], cell[len(cell) // 2 :])]
-    # Rounded, because both members of a pair are equally near, and which one it is must not hang on the last bit.
+    # Rounded, because the two points of a pair are equally near and the last bit must not decide between them.
     return np.stack([cell[np.square(cell - cell.mean(0)).sum(1).round(12).argmin()] for cell in cells])
 
 
 def _in_unit_box(points: np.ndarray) -> np.ndarray:
-    """Moved and shrunk, [N, 2], so that the box around them is at 0 and its longer side is 1."""
-    halves = points / 2  # the difference of two finite numbers can overflow, of their halves it cannot
+    """Points [N, 2] shifted and scaled so that their bounding box starts at 0 and its longer side is 1."""
+    halves = points / 2  # the difference of two finite numbers can overflow, that of their halves cannot
     span = np.ptp(halves, axis=0).max()
     if not span > 0:
         raise OwnDataError("bad_data_one_place")
@@ -67,9 +67,9 @@ def _in_unit_box(points: np.ndarray) -> np.ndarray:
 
 
 def _along_principal_axis(grid: np.ndarray) -> np.ndarray:
-    """Where whole numbers [K, 2] lie along the direction of largest variance, from left to right; [K].
+    """Coordinate of the integers [K, 2] along the direction of largest variance, from left to right; [K].
 
-    Integer moments are exact, so a round cloud has the x axis and not what rounding makes of it.
+    Integer moments are exact, so for a round cloud the direction is the x axis and not an effect of rounding.
     """
     x, y = (len(grid) * grid - grid.sum(0)).T
     angle = 0.5 * math.atan2(2 * (x @ y), x @ x - y @ y)
@@ -77,12 +77,12 @@ def _along_principal_axis(grid: np.ndarray) -> np.ndarray:
 
 
 def encode(points, *, ordered: bool = False) -> str:
-    """The text of points [N, 2], any real numbers; the same points give the same text.
+    """The text for points [N, 2] of any real numbers; the same points give the same text.
 
     More than MOST_CENTRES points are thinned. The centres are sorted along their principal axis, left to right, so that
-    a component's index is a colour the eye can follow; `ordered` says that the rows are in a better order already, as
-    those of a drawing are. OwnDataError if the shape is not [N, 2], a number is not finite, N exceeds MOST_POINTS, or
-    there are no two distinct points (or so few that thinning leaves none).
+    the index of a component can serve as its colour; with `ordered` the rows keep their order, as those of a drawing.
+    OwnDataError if the shape is not [N, 2], a number is not finite, N exceeds MOST_POINTS, or fewer than two distinct
+    points are left.
     """
     points = np.asarray(points, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2:
@@ -105,10 +105,10 @@ def encode(points, *, ordered: bool = False) -> str:
 
 
 def decode(text: str) -> GaussianMixture:
-    """The mixture of a text: K equal, round Gaussians, standardised; nothing but the text decides, to the last bit.
+    """The mixture for a text: K equal, isotropic Gaussians, standardised; bit for bit a function of the text.
 
-    Their bandwidth is the median distance from a distinct centre to the next one, within BANDWIDTHS. OwnDataError for
-    any other text, and if all centres are one.
+    Their bandwidth is the median distance from a distinct centre to its nearest neighbour, clamped to BANDWIDTHS.
+    OwnDataError for any other text, and if all centres coincide.
     """
     longest = len(PREFIX) + 4 * MOST_CENTRES
     if len(text) > longest or not TEXT.fullmatch(text):
