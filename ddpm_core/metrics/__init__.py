@@ -1,1 +1,1 @@
-"""How far samples are from the data, and how far chance alone would put them."""
+"""Distances between samples and data, and how large they are by chance alone."""

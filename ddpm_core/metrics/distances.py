@@ -1,7 +1,7 @@
 """Distances between two clouds: optimal transport, sums over pairs of points, nearest neighbours.
 
-Called as distance(a, b), a the samples and b as much data; written as @two_sample of `intervals` needs them, as their
-values under R ways `first` [R, N] to say which of the pooled points [N, D] are a.
+Called as distance(a, b), with samples a and data b. Written for @two_sample of `intervals`: a function of the pooled
+points [N, D] and of R assignments `first` [R, N], which are true where a point belongs to a; it returns R values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ddpm_core.metrics.intervals import Measured, two_sample
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:
-    """|x - y|, [n, m]; between equal points exactly zero, as it would not be from |x|^2 - 2 xy + |y|^2."""
+    """|x - y|, [n, m]. Exactly zero between equal points, unlike |x|^2 - 2 xy + |y|^2."""
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
 
@@ -30,14 +30,14 @@ def _distances(x: Tensor, y: Tensor) -> Tensor:
 def exact_w2(points: Tensor, first: Tensor, *, stop: Callable[[], bool] = lambda: False) -> Tensor:
     """2-Wasserstein distance of a and b, both [n, D], n at most 2,000, in their units.
 
-    The root of the smallest mean squared distance over all ways to pair a with b (Peyre & Cuturi 2019, eq. 2.2), by
-    assignment. Sees shift and lost mass; blind to blur, and to outliers that stay near, as both cost less than what
-    sampling costs anyway: the floor falls slowly, as sqrt(log n / n) in the plane. Time grows as n^3: at 2,000 half a
-    second an assignment, of which a value with its floor takes four, and a band as many as it has repeats.
+    The root of the smallest mean squared distance over all pairings of a with b (Peyre & Cuturi 2019, eq. 2.2), solved
+    as an assignment problem. Detects shift and missing mass. Misses blur and nearby outliers, which cost less than the
+    floor: that falls slowly with n, as sqrt(log n / n) in the plane. Time grows as n^3: one assignment of 2,000 points
+    takes half a second; a value with its floor takes four, a band one per repeat.
 
-    stop: asked before each assignment whether to give up, as an event's `is_set`; then it raises CancelledError.
+    stop: called before each assignment; CancelledError if it returns true.
     """
-    # imported here, since it takes half a second and this metric alone needs it
+    # imported here, because the import takes half a second and only this metric needs it
     from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]  # noqa: PLC0415
 
     values = []
@@ -53,16 +53,16 @@ def exact_w2(points: Tensor, first: Tensor, *, stop: Callable[[], bool] = lambda
 def sliced_w2(points: Tensor, first: Tensor, *, projections: int = 128) -> Tensor:
     """Sliced 2-Wasserstein distance of a and b, both [n, D], in their units (Bonneel et al. 2015).
 
-    The root mean square, over fixed random directions, of the 1-D optimal transport cost, which is a sort. Sees shift
-    and lost mass; blind to blur and to outliers that stay near.
+    The root mean square, over fixed random directions, of the 1-D optimal transport distance, which takes only sorting.
+    Detects shift and missing mass. Misses blur and nearby outliers.
     """
     generator = torch.Generator().manual_seed(0)
     directions = torch.randn(projections, points.shape[1], generator=generator, dtype=torch.float64)
     sorted_ = (torch.nn.functional.normalize(directions, dim=1) @ points.mT).sort(dim=1)  # [projections, 2n]
-    shadows, order = (part.flatten().numpy() for part in sorted_)  # numpy: picking by a mask is four times faster
+    shadows, order = (part.flatten().numpy() for part in sorted_)  # numpy selects by a mask four times as fast
     gaps = []
     for mine in first.numpy():
-        of_a = mine[order]  # what is sorted once stays sorted, whichever half is taken from it
+        of_a = mine[order]  # any subset of sorted numbers is sorted
         gap = np.compress(of_a, shadows) - np.compress(~of_a, shadows)
         gaps.append((gap @ gap / len(gap)) ** 0.5)
     return torch.tensor(gaps, dtype=torch.float64)
@@ -74,8 +74,8 @@ def sliced_w2(points: Tensor, first: Tensor, *, projections: int = 128) -> Tenso
 def _pair_sums(points: Tensor, first: Tensor, kernel: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Sums of kernel(|x - y|) over ordered pairs within a, within b, and over a x b, self-pairs counted; [R] each.
 
-    With u = 1 on a, 0 on b they are u^T K u, the rest of the total, and u^T K 1 - u^T K u: more ways to choose a cost
-    more columns of u, not more distances, and K is never held as a whole.
+    With u = 1 on a and 0 on b they are u^T K u, the rest of the total, and u^T K 1 - u^T K u. More assignments need
+    more columns of u, not more distances; K is never stored as a whole.
     """
     u = torch.cat([first, torch.ones_like(first[:1])]).to(points).mT.contiguous()  # [N, R + 1]
     within = reached = torch.zeros((), dtype=u.dtype)
@@ -96,7 +96,7 @@ def _sizes(first: Tensor) -> tuple[int, int]:  # n, m
 def energy_distance(points: Tensor, first: Tensor) -> Tensor:
     """2 E|A - B| - E|A - A'| - E|B - B'| for a [n, D], b [m, D], in their units (Szekely & Rizzo 2013); never negative.
 
-    Sees shift and lost mass; blind to blur and to outliers that stay near. Time grows as (n + m)^2.
+    Detects shift and missing mass. Misses blur and nearby outliers. Time grows as (n + m)^2.
     """
     n, m = _sizes(first)
     aa, bb, ab = _pair_sums(points, first, lambda distance: distance)
@@ -107,9 +107,10 @@ def energy_distance(points: Tensor, first: Tensor) -> Tensor:
 def mmd(points: Tensor, first: Tensor, *, bandwidth: float = 0.5) -> Tensor:
     """Squared maximum mean discrepancy of a [n, D] and b [m, D], without unit (Gretton et al. 2012, eq. 3: unbiased).
 
-    E k(A, A') + E k(B, B') - 2 E k(A, B) with k = exp(-|x - y|^2 / (2 bandwidth^2)): two densities blurred by about the
-    bandwidth, in units of the data, and compared. Zero on average for equal laws, so half the time negative. Sees shift
-    and lost mass; blind to blur and outliers that are small beside the bandwidth. Time grows as (n + m)^2.
+    E k(A, A') + E k(B, B') - 2 E k(A, B) with k = exp(-|x - y|^2 / (2 bandwidth^2)). It compares the two densities
+    after blurring both by about the bandwidth, which is in units of the data. Zero on average for equal distributions,
+    so negative half of the time. Detects shift and missing mass. Misses blur and outliers smaller than the bandwidth.
+    Time grows as (n + m)^2.
     """
     n, m = _sizes(first)
     aa, bb, ab = _pair_sums(points, first, lambda distance: (distance.square_() / (-2 * bandwidth**2)).exp_())
@@ -120,7 +121,7 @@ def mmd(points: Tensor, first: Tensor, *, bandwidth: float = 0.5) -> Tensor:
 
 
 def _neighbours(points: Tensor, reach: int) -> tuple[Tensor, Tensor]:
-    """Distances to the `reach` nearest other points, rising, and who they are; [N, reach] each."""
+    """Distances to the `reach` nearest other points, ascending, and their indices; [N, reach] each."""
     found = []
     for rows in torch.arange(len(points)).split(1024):
         distance = _distances(points[rows], points)
@@ -133,9 +134,9 @@ def _neighbours(points: Tensor, reach: int) -> tuple[Tensor, Tensor]:
 def one_nn_accuracy(points: Tensor, first: Tensor) -> Tensor:
     """How often a point's nearest neighbour is from its own cloud, for a [n, D] and b [m, D] (Lopez-Paz & Oquab 2017).
 
-    The accuracy of a 1-nearest-neighbour classifier, leave-one-out: 1/2 for equal laws and n = m, towards 1 where the
-    clouds can be told apart or a repeats points, towards 0 where a copies b. Sees shift, and points that repeat; blind
-    to outliers, which are few, and to small blur.
+    The leave-one-out accuracy of a 1-nearest-neighbour classifier: 1/2 for equal distributions and n = m, towards 1 if
+    the clouds can be told apart or a repeats points, towards 0 if a copies b. Detects shift and repeated points. Misses
+    a few outliers, and small blur.
     """
     _, nearest = _neighbours(points, 1)
     return (first[:, nearest[:, 0]] == first).double().mean(1)
@@ -143,10 +144,11 @@ def one_nn_accuracy(points: Tensor, first: Tensor) -> Tensor:
 
 @two_sample()
 def precision(points: Tensor, first: Tensor, *, k: int = 5) -> Tensor:
-    """Share of a [n, D] inside the manifold of b [m, D]: the balls of b's points that reach their k-th nearest in b.
+    """Share of a [n, D] inside the manifold of b [m, D] (Kynkaanniemi et al. 2019, eq. 1 and 2).
 
-    (Kynkaanniemi et al. 2019, eq. 1 and 2.) Its floor is just below 1. Sees blur, shift and outliers; blind to a lost
-    mode and to points that repeat. ValueError unless b has more than k points.
+    The manifold is the union of balls around the points of b, each reaching to its k-th nearest neighbour in b. The
+    floor is just below 1. Detects blur, shift and outliers. Misses a missing mode and repeated points. ValueError
+    unless b has more than k points.
     """
     return _inside(points, first, k, reach=16 * k)
 
@@ -155,8 +157,8 @@ def precision(points: Tensor, first: Tensor, *, k: int = 5) -> Tensor:
 def recall(points: Tensor, first: Tensor, *, k: int = 5) -> Tensor:
     """Share of b [m, D] inside the manifold of a [n, D]: the precision of b against a.
 
-    Sees shift, a lost mode and points that repeat; blind to outliers, and even rises with blur, which makes the
-    manifold of a larger. ValueError unless a has more than k points.
+    Detects shift, a missing mode and repeated points. Misses outliers, and rises with blur, which makes the manifold
+    of a larger. ValueError unless a has more than k points.
     """
     return _inside(points, ~first, k, reach=16 * k)
 
@@ -167,12 +169,12 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(a: Tensor, b: Tensor, *, k: int = 5) -> PrecisionRecall:
-    """Both: how much of what is made is real, and how much of what is real is made."""
+    """Both: the share of samples that look real, and the share of the data that the samples cover."""
     return PrecisionRecall(precision(a, b, k=k), recall(a, b, k=k))
 
 
 def _inside(points: Tensor, first: Tensor, k: int, reach: int) -> Tensor:
-    """Share of a inside b's manifold, [R], from the `reach` nearest neighbours of each point, or more where needed."""
+    """Share of a inside b's manifold, [R], from the `reach` nearest neighbours of each point, or more if needed."""
     n, m = _sizes(first)
     if m <= k:
         raise ValueError(f"a manifold of {k} nearest neighbours needs more than {k} points, got {m}")
@@ -182,7 +184,7 @@ def _inside(points: Tensor, first: Tensor, k: int, reach: int) -> Tensor:
     shares = []
     for mine in first:
         of_a, theirs = mine[near[~mine]], distance[~mine]  # [m, reach]: the neighbours of b's points
-        kth = ((~of_a).cumsum(1) < k).sum(1, keepdim=True)  # [m, 1]: place of the k-th of b, `reach` if there is none
+        kth = ((~of_a).cumsum(1) < k).sum(1, keepdim=True)  # [m, 1]: rank of the k-th of b, `reach` if there is none
         radius = beyond[~mine].gather(1, kth)
         if (radius >= theirs[:, -1:]).any() and reach < len(points) - 1:
             shares.append(_inside(points, mine[None], k, 4 * reach))

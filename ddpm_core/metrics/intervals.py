@@ -1,8 +1,8 @@
-"""What chance does to a metric: its floor, the band that it has for equal laws, the interval around what was measured.
+"""The effect of chance on a metric: its floor, its band for equal distributions, and confidence intervals.
 
-Two kinds of metric, each written as the one thing that makes asking it hundreds of times cheap. A `TwoSample` metric is
-told which of the pooled points are a: shuffling that is a permutation test. A `OneSample` metric is a function of a
-mean over the particles: drawing the particles again, with replacement, is the bootstrap.
+There are two kinds of metric, each written so that evaluating it hundreds of times is cheap. A `TwoSample` metric is
+told which of the pooled points belong to a; shuffling that assignment gives a permutation test. A `OneSample` metric is
+a function of a mean over the particles; resampling the particles with replacement gives the bootstrap.
 """
 
 from __future__ import annotations
@@ -17,28 +17,27 @@ from torch import Tensor
 
 class Measured(NamedTuple):
     value: float
-    floor: float  # the size that `value` has, by chance alone, for perfect samples
+    floor: float  # the size of `value` for perfect samples, by chance alone
     n: int
 
 
 class Band(NamedTuple):
-    low: float  # where 95 % of the values lie when a and b come from the same law
+    low: float  # 95 % of the values lie between low and high if a and b have the same distribution
     high: float
-    p: float  # how often, then, a value is at least as extreme as the one measured; small: the laws differ
+    p: float  # probability, in that case, of a value at least as extreme as the measured one
 
 
 class Interval(NamedTuple):
-    low: float  # in 95 % of the experiments the true value lies between these
+    low: float  # in 95 % of experiments the true value lies between low and high
     high: float
 
 
 class TwoSample:
-    """A metric of a [n, D] against b [m, D]: `metric(a, b)`, a Measured. The floor: its median size, labels shuffled.
+    """A metric of a [n, D] against b [m, D]: `metric(a, b)` is a Measured. Floor: the median size for shuffled labels.
 
-    values(points [N, D], first [R, N] bool) -> [R]: the metric under each of R ways to say which of the N = n + m
-    points are a, so that the geometry, which is what costs, is computed once for all of them. Where a point is not
-    finite the value is NaN. ValueError for clouds of different D, of different size where equal ones are needed, and
-    for more than `most` points each.
+    values(points [N, D], first [R, N] bool) -> [R]: the metric under each of R assignments of the N = n + m points to
+    a, so that the expensive geometry is computed only once. NaN if a point is not finite. ValueError for clouds of
+    different D, of different size where equal ones are needed, and for more than `most` points each.
     """
 
     def __init__(self, values: Callable[..., Tensor], *, equal: bool, most: int | None, shuffles: int):
@@ -46,11 +45,11 @@ class TwoSample:
         self.__name__, self.__doc__, self.__module__ = values.__name__, values.__doc__, values.__module__
 
     def shuffled(self, a: Tensor, b: Tensor, repeats: int, generator: torch.Generator, **options) -> Tensor:
-        """The value of a against b, then those of `repeats` random ways to divide the same points; [1 + repeats]."""
+        """The value of a against b, then the values of `repeats` random divisions of the same points; [1 + repeats]."""
         if not (a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1]) or (self.equal and len(a) != len(b)):
-            raise ValueError(f"{self.__name__} needs clouds of the same shape, got {tuple(a.shape)}, {tuple(b.shape)}")
+            raise ValueError(f"{self.__name__} needs clouds of the same shape; got {tuple(a.shape)}, {tuple(b.shape)}")
         if self.most and max(len(a), len(b)) > self.most:
-            raise ValueError(f"{self.__name__} takes at most {self.most:,} points, got {max(len(a), len(b)):,}")
+            raise ValueError(f"{self.__name__} takes at most {self.most:,} points; got {max(len(a), len(b)):,}")
         points = torch.cat([x.to("cpu", torch.float64) for x in (a, b)])
         order = torch.rand(repeats, len(points), generator=generator).argsort(1)
         if not points.isfinite().all():
@@ -58,7 +57,7 @@ class TwoSample:
         return self.values(points, torch.cat([torch.arange(len(points))[None], order]) < len(a), **options)
 
     def value(self, a: Tensor, b: Tensor, **options) -> float:
-        """The value alone: of __call__ all but the floor, which is most of the work."""
+        """The value without its floor, which is most of the work."""
         return self.shuffled(a, b, 0, torch.Generator(), **options).item()
 
     def __call__(self, a: Tensor, b: Tensor, **options) -> Measured:
@@ -67,10 +66,10 @@ class TwoSample:
 
 
 class OneSample:
-    """A metric of samples [n, D] against what is known exactly: `metric(samples, reference)`, a Measured.
+    """A metric of samples [n, D] against an exact reference: `metric(samples, reference)` is a Measured.
 
-    rows(samples, reference) -> ([n, M], floor): what each particle contributes, and the size of the metric by chance;
-    summary: [..., M] -> [...], from the mean of the rows to the value; `norm` says that it is a norm of that mean.
+    rows(samples, reference) -> ([n, M], floor): the contribution of each particle, and the size by chance alone.
+    summary: [..., M] -> [...], from the mean of the rows to the value. norm: whether summary is a norm of that mean.
     """
 
     def __init__(self, rows: Callable[..., tuple[Tensor, float]], summary: Callable[[Tensor], Tensor], norm: bool):
@@ -78,7 +77,7 @@ class OneSample:
         self.__name__, self.__doc__, self.__module__ = rows.__name__, rows.__doc__, rows.__module__
 
     def value(self, samples: Tensor, reference: Any) -> float:
-        """The value alone."""
+        """The value without its floor."""
         return self(samples, reference).value
 
     def __call__(self, samples: Tensor, reference: Any) -> Measured:
@@ -87,12 +86,12 @@ class OneSample:
 
 
 def two_sample(*, equal: bool = False, most: int | None = None, shuffles: int = 9) -> Callable[..., TwoSample]:
-    """Make a TwoSample metric of its `values`; an odd number of shuffles has one of them for median."""
+    """Make a TwoSample metric from its `values`. With an odd number of shuffles the median is one of them."""
     return lambda values: TwoSample(values, equal=equal, most=most, shuffles=shuffles)
 
 
 def one_sample(summary: Callable[[Tensor], Tensor], *, norm: bool = False) -> Callable[..., OneSample]:
-    """Make a OneSample metric of its `rows`."""
+    """Make a OneSample metric from its `rows`."""
     return lambda rows: OneSample(rows, summary, norm)
 
 
@@ -102,11 +101,11 @@ TAILS = torch.tensor([0.025, 0.975], dtype=torch.float64)
 def permutation_band(
     metric: TwoSample, a: Tensor, b: Tensor, *, repeats: int = 199, generator: torch.Generator, **options
 ) -> Band:
-    """Band of `metric` over `repeats` random ways to divide the pooled points of a [n, D] and b [m, D], and a p-value.
+    """Band of `metric` over `repeats` random divisions of the pooled points of a [n, D] and b [m, D], and a p-value.
 
-    Exact whatever the law, if a and b were drawn independently: p <= u has probability at most u (Phipson & Smyth 2010,
-    eq. 2). Both tails count, since a cloud that copies the other is as suspicious as one that strays from it, and p
-    is at least 2 / (repeats + 1). Takes the options of the metric.
+    Exact for any distribution if a and b were drawn independently: p <= u has probability at most u (Phipson & Smyth
+    2010, eq. 2). Two-sided, because a cloud that copies the other is as suspicious as one that differs from it; so p is
+    at least 2 / (repeats + 1). Takes the options of the metric.
     """
     value, null = metric.shuffled(a, b, repeats, generator, **options).to(torch.float64).split([1, repeats])
     extreme = min((null >= value).sum().item(), (null <= value).sum().item())
@@ -117,13 +116,13 @@ def permutation_band(
 def bootstrap_interval(
     metric: OneSample, samples: Tensor, reference: Any, *, repeats: int = 999, generator: torch.Generator
 ) -> Interval:
-    """95 % interval of `metric` of samples [n, D], by drawing n of its particles with replacement, `repeats` times.
+    """95 % interval of `metric` of samples [n, D], by resampling the n particles with replacement `repeats` times.
 
-    The basic interval, 2 value - quantiles, which also takes off the bias of the metric to first order (Davison &
-    Hinkley 1997, eq. 5.6). For a norm of a mean it would miss the zero that perfect samples have, so there it is the
-    value plus and minus the size of what redrawing changes, by the triangle inequality: at least 95 %.
+    The basic bootstrap interval, 2 value - quantiles, which also removes the bias of the metric to first order (Davison
+    & Hinkley 1997, eq. 5.6). For a norm of a mean that interval would exclude the zero of perfect samples. There it is
+    value ± the 95 % quantile of the norm of the resampled change; by the triangle inequality that covers at least 95 %.
 
-    It comes from the particles at hand, so it cannot know of what none of them met.
+    It knows only the particles at hand, so it cannot account for regions that none of them reached.
     """
     rows, _ = metric.rows(samples, reference)
     n, mean, parts = len(rows), rows.mean(0), []

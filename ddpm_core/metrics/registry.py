@@ -1,10 +1,12 @@
-"""Distances between samples, each with its noise floor: what equally many perfect samples would show by chance.
+"""All metrics, each with its noise floor: the value that equally many perfect samples show by chance.
 
-A distance without its n and its floor says nothing: two clouds drawn from the SAME law are never at distance zero. And
-none sees everything: METRICS says of each what it sees and what it is blind to, so show two that complete each other.
+A distance means nothing without its n and its floor, because two clouds drawn from the same distribution are never at
+distance zero. No metric detects every defect: METRICS lists what each one detects and what it misses, so that two can
+be chosen that complement each other.
 
-Those of two clouds are in `distances`. Those here compare samples with what is known exactly, the law or the flow; they
-are called as metric(samples, reference) and written as @one_sample of `intervals` needs them, particle by particle.
+Metrics of two clouds are in `distances`. Those in this file compare samples with what is known exactly, the density or
+the flow. They are called as metric(samples, reference), and written as per-particle rows for @one_sample of
+`intervals`.
 """
 
 from __future__ import annotations
@@ -34,16 +36,16 @@ def _surprise(mixture: GaussianMixture) -> tuple[float, float]:
     return nll.mean().item(), nll.std().item()
 
 
-# ---- samples against the law, or against the exact flow ------------------------------------------------------------
+# ---- samples against the density, or against the exact flow --------------------------------------------------------
 
 
 @one_sample(lambda mean: mean[..., 0])
 def excess_nll(samples: Tensor, mixture: GaussianMixture) -> tuple[Tensor, float]:
     """Mean of -log p over samples [n, D] minus the entropy of p, in nats; zero on average for perfect samples.
 
-    Sees blur, shift and outliers; blind to a lost mode no denser than the others and to points that repeat; falls below
-    zero for samples that crowd into the densest places. The floor is one standard error: perfect samples stay within
-    two of them 19 times out of 20.
+    Detects blur, shift and outliers. Misses a missing mode no denser than the others, and repeated points. Negative for
+    samples that concentrate where the density is highest. The floor is one standard error: 95 % of perfect samples are
+    within two of them.
     """
     entropy, spread = _surprise(mixture)
     nll = -torch.cat([mixture.log_prob(part) for part in samples.to("cpu", torch.float64).split(2048)])
@@ -51,19 +53,21 @@ def excess_nll(samples: Tensor, mixture: GaussianMixture) -> tuple[Tensor, float
 
 
 def _modes(mixture: GaussianMixture) -> tuple[Tensor, Tensor]:
-    """The modes [M], labels where there are several and else components, and which of them each component is in [K]."""
+    """The modes [M], and for each component the index of its mode [K]. If there is only one label, each component is a
+    mode; otherwise the labels are the modes.
+    """
     several = len(mixture.labels.unique()) > 1
     return (mixture.labels if several else torch.arange(mixture.K)).unique(return_inverse=True)
 
 
 def _by_mode(shares: Tensor, mixture: GaussianMixture) -> Tensor:
-    """Add up the shares [n, K] of the components of each mode; [n, M]."""
+    """Sum the shares [n, K] of the components over each mode; [n, M]."""
     modes, mode = _modes(mixture)
     return shares.new_zeros(len(shares), len(modes)).index_add_(1, mode, shares)
 
 
 def _memberships(x: Tensor, mixture: GaussianMixture) -> Tensor:
-    """P(mode | x) for x [n, D]; [n, M]. Its mean under the mixture is the weight of the mode, overlaps or not."""
+    """P(mode | x) for x [n, D]; [n, M]. Its mean under the mixture is the weight of the mode, even if modes overlap."""
     parts = x.to("cpu", torch.float64).split(2048)
     return torch.cat([_by_mode(mixture.responsibilities(part), mixture) for part in parts])
 
@@ -75,30 +79,30 @@ def _membership_spread(mixture: GaussianMixture) -> Tensor:
 
 
 class ModeShares(NamedTuple):
-    mode: Tensor  # [M] int64: labels of the mixture; its components, where it has one label only
-    expected: Tensor  # [M] shares of the law, sum 1
+    mode: Tensor  # [M] int64: labels of the mixture, or its components if it has only one label
+    expected: Tensor  # [M] weights of the mixture, sum 1
     found: Tensor  # [M] shares of the samples, sum 1
     error: Tensor  # [M] standard error of `found` for perfect samples
 
     @property
     def lost(self) -> Tensor:
-        """Modes that got less than a tenth of their share, where chance would not do it (three standard errors)."""
+        """Modes with less than a tenth of their share, where that is not chance (three standard errors)."""
         return self.mode[(self.found < self.expected / 10) & (self.expected - self.found > 3 * self.error)]
 
 
 def mode_shares(samples: Tensor, mixture: GaussianMixture) -> ModeShares:
-    """Which modes of the mixture the samples [n, D] reach, and how often, by responsibility (Bayes' rule)."""
+    """Share of the samples [n, D] in each mode of the mixture, by responsibility (Bayes' rule)."""
     found, error = _memberships(samples, mixture).mean(0), _membership_spread(mixture) / len(samples) ** 0.5
     return ModeShares(_modes(mixture)[0], _by_mode(mixture.weights[None], mixture)[0], found, error)
 
 
 @one_sample(lambda mean: mean.abs().sum(-1) / 2, norm=True)
 def mode_coverage(samples: Tensor, mixture: GaussianMixture) -> tuple[Tensor, float]:
-    """Share of samples [n, D] that would have to move to another mode to make the proportions right: 0 is best.
+    """Share of samples [n, D] that would have to move to another mode to make the proportions right; 0 is best.
 
-    The total variation between the shares that `mode_shares` finds and those of the law; a lost mode costs its weight.
-    Sees lost and unbalanced modes; blind to blur, and to anything else within a mode. The floor is its mean for perfect
-    samples, sum_m E|N(0, error_m^2)| / 2.
+    The total variation distance between the shares that `mode_shares` finds and the weights of the modes; a missing
+    mode costs its weight. Detects missing and unbalanced modes. Misses blur and anything else within a mode. The floor
+    is its mean for perfect samples, sum_m E|N(0, error_m^2)| / 2.
     """
     deviation = _memberships(samples, mixture) - _by_mode(mixture.weights[None], mixture)
     return deviation, _membership_spread(mixture).sum().item() / (2 * math.pi * len(samples)) ** 0.5
@@ -106,34 +110,35 @@ def mode_coverage(samples: Tensor, mixture: GaussianMixture) -> tuple[Tensor, fl
 
 @one_sample(lambda mean: mean[..., 0].sqrt())
 def strong_error(samples: Tensor, exact: Tensor) -> tuple[Tensor, float]:
-    """Root-mean-square distance of samples [n, D] to the exact end points [n, D] of the SAME starts, in their units.
+    """Root-mean-square distance of samples [n, D] to the exact end points [n, D] of the same noise, in their units.
 
-    exact: exact_flow of the noise that the samples were made from, row by row. The only metric that looks at particles
-    and not at their law: it sees all that moves one, down to the accuracy of `exact_flow`, which is its floor. That the
-    law is right nevertheless, as a stochastic sampler's is, it cannot see. ValueError for other shapes than exact's.
+    exact: exact_flow of the noise that the samples were made from, row by row. The only metric of single particles
+    rather than of their distribution: it detects whatever moves a particle, down to the accuracy of `exact_flow`, its
+    floor. It cannot tell that a stochastic sampler has the right distribution all the same. ValueError if the shapes
+    differ.
     """
     if samples.shape != exact.shape:
         raise ValueError(
-            f"strong_error needs one end for each sample, got {tuple(samples.shape)}, {tuple(exact.shape)}"
+            f"strong_error needs one exact end point per sample; got {tuple(samples.shape)}, {tuple(exact.shape)}"
         )
     return (samples.to(exact) - exact).square().sum(-1, keepdim=True), ACCURACY
 
 
-# ---- what each is good for -----------------------------------------------------------------------------------------
+# ---- the registry --------------------------------------------------------------------------------------------------
 
 
 class Metric(NamedTuple):
     measure: TwoSample | OneSample  # measure(samples, reference) -> Measured
-    against: str  # what `reference` is: points of the "data" [m, D], the "mixture", or ends of the exact "flow" [n, D]
+    against: str  # `reference` is points of the "data" [m, D], the "mixture", or end points of the exact "flow" [n, D]
     unit: str
-    best: float  # what infinitely many perfect samples would show
-    sees: tuple[str, ...]  # which of DEFECTS take it out of its band, ...
-    blind_to: tuple[str, ...]  # ... which do not; of the rest it depends
-    most: int | None = None  # points that it takes
+    best: float  # its value for infinitely many perfect samples
+    sees: tuple[str, ...]  # the DEFECTS that take it out of its band
+    blind_to: tuple[str, ...]  # those that do not; for the rest it depends on the data
+    most: int | None = None  # largest number of points
 
 
-# 2,000 standardised points: blurred by 0.05; moved by 0.2; one mode of eight missing; half as many points, twice each;
-# 5 % strewn over the square that holds the data.
+# Of 2,000 standardised points: blurred by 0.05; shifted by 0.2; one of eight modes missing; half of the points, each
+# twice; 5 % spread uniformly over the square that contains the data.
 DEFECTS = ("blur", "shift", "lost_mode", "memorised", "outliers")
 
 METRICS: dict[str, Metric] = {
@@ -153,17 +158,19 @@ METRICS: dict[str, Metric] = {
 def nearest_distance(samples: Tensor, training: Tensor, truth: Tensor) -> Measured:
     """Median distance from samples [n, D] to the nearest of the training points [N, D], in their units.
 
-    The floor is what fresh data, truth [m, D], show: a model whose samples lie much closer recites what it was shown.
+    The floor is the same distance for fresh data, truth [m, D]: a model whose samples lie much closer has memorised its
+    training points.
     """
     near, fresh = (torch.cdist(x.double(), training.double()).amin(1).median().item() for x in (samples, truth))
     return Measured(near, fresh, len(samples))
 
 
 def moment_deviation(a: Tensor, b: Tensor) -> float:
-    """How far two clouds of the SAME n particles, [n, D], differ in mean and second moments, in standard errors.
+    """Largest difference of the first and second moments of two clouds of the same n particles, in standard errors.
 
-    Differences are taken particle by particle, which cancels what both share, and the largest |z| among the D means and
-    the D (D + 1) / 2 second moments is returned: a few units when the laws agree (in 2-D, above 3 once in 75 times).
+    a, b: [n, D]. Differences are taken particle by particle, which cancels the noise that both share. The result is the
+    largest |z| of the D means and the D (D + 1) / 2 second moments: a few units when the distributions agree (in 2-D,
+    above 3 in one case of 75).
     """
     i, j = torch.triu_indices(a.shape[1], a.shape[1])
     a, b = (torch.cat([x, x[:, i] * x[:, j]], -1).to(torch.float64) for x in (a, b))

@@ -218,7 +218,7 @@ def test_strong_error_is_the_distance_of_each_to_its_own_end():
     assert strong_error(ends, ends) == (0.0, ACCURACY, 500)
     assert strong_error(ends + step, ends).value == pytest.approx(0.5)
     assert strong_error(ends.flip(0), ends).value > 1  # the same law
-    with pytest.raises(ValueError, match="one end for each sample"):
+    with pytest.raises(ValueError, match="one exact end point per sample"):
         strong_error(ends, ends[:100])
 
 
@@ -293,7 +293,7 @@ def test_metrics_refuse_clouds_that_do_not_match(metric):
 
 
 def test_what_is_too_much_or_too_little_is_said():
-    with pytest.raises(ValueError, match="exact_w2 takes at most 2,000 points, got 2,001"):
+    with pytest.raises(ValueError, match="exact_w2 takes at most 2,000 points; got 2,001"):
         exact_w2(torch.zeros(2001, 2), torch.zeros(2001, 2))
     for few, metric in ((5, precision), (5, recall)):
         with pytest.raises(ValueError, match="more than 5 points, got 5"):
