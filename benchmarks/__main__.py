@@ -1,4 +1,4 @@
-"""python -m benchmarks [PART ...]: one run, one table, of the parts named, or of all of PARTS."""
+"""python -m benchmarks [PART ...]: run the named parts, or all of PARTS, and print one table."""
 
 import platform
 import sys

@@ -1,4 +1,4 @@
-"""Twelve people who train at once on one server: does anybody fail or starve, what does it take, how fast is Stop."""
+"""Twelve people train at once on one server: failures, waiting times, memory, and how fast Stop takes effect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ddpm_ui.trajectories import Trajectory
 from tests.real import served
 
 PEOPLE, STEPS = 12, 3_000
-STOPS, STOP_BAR = 7, 0.3  # how often Stop is pressed, seconds that it may take
+STOPS, STOP_BAR = 7, 0.3  # number of presses of Stop; seconds that one may take
 
 
 def _lesson(address: str, k: int, steps: int):
@@ -28,7 +28,7 @@ def _lesson(address: str, k: int, steps: int):
 
 
 def _learn(address: str, k: int) -> tuple[float, float]:
-    """Seconds until person k sees the first samples, and until the training is done."""
+    """Seconds until person k sees the first samples and until the training is done."""
     start, first, parts = time.perf_counter(), 0.0, []
     with _lesson(address, k, STEPS) as stream:
         while part := stream.read1(1 << 20):
@@ -40,7 +40,7 @@ def _learn(address: str, k: int) -> tuple[float, float]:
 
 
 def _stopped(address: str, k: int) -> float:
-    """Seconds from leaving a training to having its network."""
+    """Seconds from leaving a training until its network is available."""
     with _lesson(address, k, 100_000) as stream:
         stream.read(200_000)
     start = time.perf_counter()
@@ -59,7 +59,7 @@ def _kept(address: str, k: int) -> bool:
 
 @contextmanager
 def _watched(process: psutil.Process) -> Iterator[list[float]]:
-    """Megabytes that the process holds, five times a second."""
+    """Resident memory of the process in megabytes, sampled five times a second."""
     seen, stop = [process.memory_info().rss / 1e6], threading.Event()
 
     def watch() -> None:
@@ -76,7 +76,7 @@ def _watched(process: psutil.Process) -> Iterator[list[float]]:
 def rows() -> Iterator[Row]:
     with TemporaryDirectory() as folder, served("app.py", log=Path(folder, "app.log")) as address:
         (server,) = psutil.Process().children()
-        _learn(address, 0)  # alone: what is loaded once is no matter of the crowd
+        _learn(address, 0)  # alone, so that one-time loading is not attributed to the twelve
         with _watched(server) as memory, ThreadPoolExecutor(PEOPLE) as people:
             futures = [people.submit(_learn, address, k) for k in range(1, PEOPLE + 1)]
             failed = sum(future.exception() is not None for future in futures)

@@ -1,4 +1,4 @@
-"""Pictures: seconds for sixteen of them, against diffusers' pipeline; and ten people who all want theirs at once."""
+"""Images: seconds for sixteen of them, against diffusers' pipeline, and ten people who sample at the same time."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PEOPLE = 10
 
 
 def count(net: torch.nn.Module) -> int:
-    """How many weights it has."""
+    """Number of weights."""
     return sum(p.numel() for p in net.parameters())
 
 
 def peer(weights: int) -> DDIMPipeline:
-    """As many weights, about, in networks like theirs: of our fine channels, and attention where ours has it."""
+    """Diffusers' pipeline with about as many weights, our channels at fine resolution, attention where we have it."""
     down = ("DownBlock2D", "DownBlock2D", "AttnDownBlock2D")
     up = ("AttnUpBlock2D", "UpBlock2D", "UpBlock2D")
     fixed = dict(layers_per_block=1, norm_num_groups=8, down_block_types=down, up_block_types=up)
@@ -68,7 +68,7 @@ def _speed() -> Iterator[Row]:
 
 
 def _see(address: str, k: int) -> tuple[float, float, float]:
-    """Seconds until person k hears anything, sees noise, and has the pictures."""
+    """Seconds until person k receives the first byte, the noise, and all images."""
     start, seconds, heard = time.perf_counter(), [], b""
     with urllib.request.urlopen(f"{address}/lab/images?n={N}&nfe={NFE}&seed={k}", timeout=600) as stream:
         for size in (1, N * SIZE * SIZE, None):

@@ -1,6 +1,6 @@
 """The page in a real browser: frames per second, time to the first moving particles, bytes on the wire.
 
-The peer is what Gradio offers for the same purpose, a generator that streams figures into gr.Plot.
+The peer is what Gradio offers for the same purpose: a generator that streams figures into gr.Plot.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def stream():
     for k in range(100_000):
         x = rng.normal(size=({N}, 2))
         yield go.Figure(go.Scatter(x=x[:, 0], y=x[:, 1], mode="markers"), dict(title=f"frame {{k}}"))
-        time.sleep(0.5)  # at four figures a second the page is buried and draws none
+        time.sleep(0.5)  # with four figures a second the page cannot keep up and draws none
 with gr.Blocks() as demo:
     plot = gr.Plot()
     demo.load(stream, None, plot, show_progress="hidden")
 demo.launch(quiet=True)
 """
 
-# Counts what `count()` says over a while, as frames per second.
+# The rate at which `count()` increases, in frames per second.
 RATE = """async ([count, seconds, move]) => {
   const frame = () => new Promise(requestAnimationFrame), number = eval(count), act = eval(move);
   const start = performance.now(), first = number();
@@ -62,7 +62,7 @@ def _visit(browser: Browser, address: str) -> Page:
     return page
 
 
-# When the points have moved for the first time, in the page's own seconds since it was asked for.
+# When the points first moved, in seconds since the page was requested, by the page's own clock.
 MOVED = """(function look() {
   const stage = window.lab?.stages.forward;
   if (stage?.painted > 2 && stage.clock.t > 0) window.moved = performance.now() / 1000;
@@ -71,7 +71,7 @@ MOVED = """(function look() {
 
 
 def _opening(browser: Browser, address: str) -> tuple[float, dict[str, float]]:
-    """Seconds until particles move for somebody who was never here, and megabytes by kind."""
+    """For a first visit: seconds until particles move, and megabytes by kind."""
     page = browser.new_context(viewport=DESKTOP).new_page()
     network, sizes, kinds = page.context.new_cdp_session(page), {}, {}
     network.send("Network.enable")
@@ -92,7 +92,7 @@ def _opening(browser: Browser, address: str) -> tuple[float, dict[str, float]]:
 
 
 def _stage_rates(browser: Browser, address: str) -> tuple[float, float, int]:
-    """Frames per second while playing and while scrubbing, and requests during both."""
+    """Frames per second while playing and while scrubbing, and the number of requests during both."""
     page = _visit(browser, f"{address}/?n={N}")
     page.wait_for_function(SETTLED)
     page.wait_for_load_state("networkidle")
@@ -105,18 +105,18 @@ def _stage_rates(browser: Browser, address: str) -> tuple[float, float, int]:
 
 
 def _fields_rate(browser: Browser, address: str) -> float:
-    """Frames per second while the noise level of the fields is scrubbed, another level each frame."""
+    """Frames per second while the noise level of the fields is scrubbed, with another level in each frame."""
     page = _visit(browser, f"{address}/?tab=views")
     page.wait_for_function("window.lab?.stages.views?.ready")
     page.wait_for_function("['errors', 'step'].every(name => lab.charts[`views-${name}`]?.gd.data?.length)")
     page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(1000)  # Plotly draws for a while after it has its data
+    page.wait_for_timeout(1000)  # Plotly goes on drawing for a while after it has its data
     rate = page.evaluate(RATE, ["() => lab.stages.views.painted", SECONDS, SCRUB_FIELDS])
     page.context.close()
     return rate
 
 
-# Seconds from a press of "Sample with new noise" until pictures of that walk are painted.
+# Seconds from pressing "Sample with new noise" until images of that run are painted.
 PRESSED = """() => new Promise(done => {
   const stage = lab.stages.images, before = stage.header, start = performance.now();
   let painted = Infinity;
@@ -152,7 +152,7 @@ def rows(repeats: int = 3) -> Iterator[Row]:
         chromium() as browser,
         served("app.py", log=Path(folder, "app.txt")) as address,
     ):
-        _opening(browser, address)  # the very first visit also pays for the server's own warming up
+        _opening(browser, address)  # the very first visit includes the warm-up of the server
         openings = [_opening(browser, address) for _ in range(repeats)]
         seconds, megabytes = median(o[0] for o in openings), openings[0][1]
         sizes = ", ".join(f"{kind} {size:.2f}" for kind, size in megabytes.items())

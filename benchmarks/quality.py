@@ -1,4 +1,4 @@
-"""How good the shipped Swiss-roll checkpoint is, under schedules it was never told about."""
+"""Quality of the shipped Swiss-roll checkpoint under several schedules, none of which was used in training."""
 
 from __future__ import annotations
 

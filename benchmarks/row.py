@@ -1,4 +1,4 @@
-"""One line of the table."""
+"""One row of the table, timing in turns, and the table in Markdown."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Row(NamedTuple):
     against: str  # the peer or the floor, measured in the same run
     ratio: str
     bar: str
-    met: bool | None  # None: no bar, or not measurable on this machine
+    met: bool | None  # None: no target, or not measurable on this machine
 
 
 def medians(functions: dict[str, Callable[[], object]], repeats: int = 3) -> dict[str, float]:
-    """Median seconds of each function, taken in turns so that a noisy machine is noisy for all of them."""
+    """Median seconds of each function, called in turns so that a noisy machine affects all of them alike."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():

@@ -1,4 +1,4 @@
-"""1,000 DDPM steps of 2,000 points: ours, a plain tutorial loop, and diffusers' scheduler around our own network."""
+"""1,000 DDPM steps of 2,000 points: ours, a plain tutorial loop, and diffusers' scheduler with our network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ N, T = 2_000, 1_000
 
 
 class TutorialNetwork(nn.Module):
-    """The network of the public tutorials: a time embedding for every sample, 512 wide."""
+    """The network of public tutorials: 512 wide, with a time embedding for every sample."""
 
     frequencies: Tensor
 

@@ -1,10 +1,10 @@
-"""Every solver on every data set: what the Solvers tab shows as computed beforehand.
+"""Every solver on every data set: the precomputed figures of the Solvers tab.
 
     python -m benchmarks.solver_table          writes assets/solver_table.json; half an hour on one core
-    python -m benchmarks.solver_table heart    these data sets only, the others stay as they are
+    python -m benchmarks.solver_table heart    only these data sets; the others stay as they are
 
-A row is the sliced W2 of samples to as much true data, mean over SEEDS independent clouds, at each number of
-evaluations, along the default levels of the tab. `limit` is what perfect samples stay below 97.5 times in 100.
+A row is the sliced W2 of samples to equally many points of the data at each number of evaluations, averaged over SEEDS
+independent clouds, along the default levels of the tab. `limit` is the 97.5 % quantile of perfect samples.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ddpm_ui.solvers import distances, perfect_band
 
 FILE = ASSETS / "solver_table.json"
 NFES = (5, 8, 12, 20, 32, 50, 80, 128)
-SEEDS, N = 3, 2000  # clouds, and particles of each
+SEEDS, N = 3, 2000  # number of clouds, particles in each
 PERFECT = 100
 METRIC = "sliced_w2"
 RECIPE = Solvers()
 
 
 def means(name: str, denoiser: Denoiser, data: str, clouds: int, nfes=NFES) -> list[float]:
-    """Sliced W2 at each nfe, the mean over so many clouds."""
+    """Sliced W2 at each nfe, averaged over `clouds` independent clouds."""
     noise, found = ParticleNoise(RECIPE.seed, clouds * N), []
     for nfe in nfes:
         levels = schedule_for_nfe(name, RECIPE.full_schedule, nfe, RECIPE.spacing)
@@ -44,7 +44,7 @@ def main(chosen: list[str]) -> None:
     for data in tqdm(chosen or DATASETS):
         denoisers: dict[str, tuple[Denoiser, int]] = {
             "learned": (load_checkpoint(data), SEEDS),
-            "exact": (MixtureDenoiser(DATASETS[data]()), 1),  # slow, and there to compare
+            "exact": (MixtureDenoiser(DATASETS[data]()), 1),  # slow, and only for comparison
         }
         rows = {
             meaning: {name: means(name, denoiser, data, clouds) for name in tqdm(RACERS, leave=False)}

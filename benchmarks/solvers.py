@@ -1,4 +1,4 @@
-"""Few evaluations instead of a thousand steps: how fast, how good, of which order, and what surrounds the network."""
+"""Samplers with few evaluations: speed, quality, order, and the share of time spent outside the network."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ from ddpm_core.samplers.registry import TRAITS, steps_for
 from ddpm_core.samplers.stepping import levels
 from ddpm_core.schedules import even_in_lam, karras, linear
 
-N = 2_000  # points of everything that is timed
+N = 2_000  # points, wherever time is measured
 RACE = ("ddpm", "ddim", "heun", "dpmpp_2m", "unipc_2", "dpmpp_2m_sde")
 ORDERS = ("ddim", "heun", "dpmpp_2m", "unipc_2", "dpmpp_3m", "deis")  # on a Gaussian; "unipc_2" at least 2.8
 STEEP = ("heun", "dpm_solver_2", "dpmpp_2m", "adams_bashforth")  # on a mixture
 NFES = (40, 80, 160, 320)
-LAM = (-5.0, 2.5)  # where orders are looked at
+LAM = (-5.0, 2.5)  # range in which orders are measured
 OVERHEAD = ("ddim", "dpmpp_2m", "unipc_2", "ddpm")
 
-SAMPLES, SEEDS = 10_000, 3  # behind each distance, of which medians are taken
+SAMPLES, SEEDS = 10_000, 3  # samples behind each distance; seeds of which the median is taken
 BEST = "deis"
 ROLL = DATASETS["swiss_roll"]()
 
 
 def best_levels(T: int) -> Schedule:
-    """From where a point of unit variance drowns in noise to where the roll is a line; see docs/LOG.md."""
+    """From noise that hides the data to noise that does not blur the roll; see docs/LOG.md."""
     return karras(T, sigma_min=0.03, sigma_max=5.0)
 
 
-# ---- how fast ------------------------------------------------------------------------------------------------------
+# ---- speed ---------------------------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
 def diffusers_sample(net: Any, x: Tensor, steps: int) -> Tensor:
-    """Their DPM-Solver++(2M) on linear betas, around our network."""
+    """Diffusers' DPM-Solver++(2M) on linear betas with our network."""
     scheduler = DPMSolverMultistepScheduler(
         1000, 1e-4, 0.02, "linear", prediction_type="v_prediction", timestep_spacing="trailing"
     )
@@ -89,11 +89,11 @@ def speed() -> Iterator[Row]:
     yield Row(f"race of {len(RACE)} solvers, 20 evaluations, {N} points", f"{race:.2f} s", "", "", "< 1 s", race < 1)
 
 
-# ---- how good ------------------------------------------------------------------------------------------------------
+# ---- quality -------------------------------------------------------------------------------------------------------
 
 
 def quality() -> Iterator[Row]:
-    """Of the shipped network with the best solver; and beside it the exact denoiser, one seed."""
+    """The shipped network with the best solver; for comparison the exact denoiser, one seed."""
     network, exact = load_checkpoint("swiss_roll"), MixtureDenoiser(ROLL)
 
     def samples(denoiser, nfe: int, seed: int) -> Tensor:
@@ -111,11 +111,11 @@ def quality() -> Iterator[Row]:
     yield Row(what, f"{value:.4f}", f"floor {floor:.4f}", f"{value / floor:.2f}", "≤ 1.5", value <= 1.5 * floor)
 
 
-# ---- of which order ------------------------------------------------------------------------------------------------
+# ---- order ---------------------------------------------------------------------------------------------------------
 
 
 def largest_error(name: str, mixture: GaussianMixture, nfe: int, n: int = 60) -> float:
-    """Over the levels above data, of the root mean square distance to the exact flow."""
+    """Largest root-mean-square distance to the exact flow over the levels above data."""
     schedule, noise = even_in_lam(steps_for(name, nfe), *LAM), ParticleNoise(0, n)
     level, worst = levels(schedule), 0.0
     exact = noise.start().double()
@@ -144,11 +144,11 @@ def orders() -> Iterator[Row]:
         yield Row(what, f"{order:.2f}", f"theory {TRAITS[name].order}", "", "> 1.7", order > 1.7)
 
 
-# ---- how much of it is the network ---------------------------------------------------------------------------------
+# ---- time outside the network --------------------------------------------------------------------------------------
 
 
 class Clocked:
-    """A function that remembers how long its last call took, in seconds."""
+    """A function that records the duration of its last call in seconds."""
 
     def __init__(self, function: Callable):
         self.function, self.seconds = function, 0.0
@@ -161,7 +161,7 @@ class Clocked:
 
 
 def overhead(name: str, repeats: int = 8) -> tuple[float, float, float]:
-    """Seconds of a step: of the network, of drawing noise, and of all the rest; medians over steps."""
+    """Seconds per step spent in the network, in drawing noise, and elsewhere; medians over steps."""
     denoiser = load_checkpoint("swiss_roll")
     denoiser.net.at = network = Clocked(denoiser.net.at)
     plain = ParticleNoise(0, N)

@@ -1,4 +1,4 @@
-"""Learning the Swiss roll from nothing with the defaults of the Train tab, against the recipe of the tutorials."""
+"""Training on the Swiss roll from scratch with the defaults of the Train tab, against the recipe of the tutorials."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ddpm_ui.trajectories import Trajectory
 
 N = 2_000  # samples behind each number: 1,000 DDPM steps, variance beta
 BARS = {20: 0.15, 60: 0.05}  # seconds of training -> nats
-EARLY = [k / 2 for k in range(1, 21)]  # seconds at which ours is looked at for the comparison
-TUTORIAL = 240  # seconds after which the tutorial's network is looked at
+EARLY = [k / 2 for k in range(1, 21)]  # seconds at which our network is evaluated for the comparison
+TUTORIAL = 240  # seconds after which the tutorial's network is evaluated
 ROLL = DATASETS["swiss_roll"]()
 
 
 def _curve(step: Callable[[], bool], quality: Callable[[], float], marks: Sequence[float]) -> dict[float, float]:
-    """Seconds in training -> excess NLL, at the marks and where `step` says that it is done; looking costs nothing."""
+    """Seconds of training -> excess NLL, at the marks and when `step` is done; evaluating is not timed."""
     curve, spent, left = {}, 0.0, list(marks)
     while left:
         start = time.perf_counter()
@@ -40,7 +40,7 @@ def _curve(step: Callable[[], bool], quality: Callable[[], float], marks: Sequen
 
 
 def ours() -> tuple[dict[float, float], float]:
-    """Its curve, and training steps per second."""
+    """Our curve, and training steps per second."""
     config, noise, schedule = Train().config, ParticleNoise(0, N), linear(T)
     generator = torch.Generator().manual_seed(0)
     steps = train(MLP().reset(generator), ROLL, config, generator=generator)
@@ -77,12 +77,12 @@ def tutorial() -> dict[float, float]:
 
 
 def share_shown() -> float:
-    """Of the time of a training that somebody watches, what the samples and numbers that are shown take."""
+    """Share of a watched training that is spent on the samples and numbers shown."""
     return Trajectory.decode(learning(Train(), "0" * 16)).header["shown"]
 
 
 def share_in_network(batch: int, shared: int, repeats: int = 300) -> float:
-    """Seconds that the network alone, forward and backward, takes of a training step."""
+    """Seconds of a training step spent in the network alone, forward and backward."""
     net: nn.Module = MLP()
     x, lam = torch.randn(batch // shared, shared, 2), torch.randn(batch // shared, 1)
     start = time.perf_counter()
