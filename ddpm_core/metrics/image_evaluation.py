@@ -1,4 +1,4 @@
-"""What a network of images is worth: draw many, of every class equally many, and hold them against real ones."""
+"""Evaluation of an image network: sample equally many images of each class and compare them with real ones."""
 
 from __future__ import annotations
 
@@ -31,29 +31,31 @@ from ddpm_core.samplers.particle_noise import ParticleNoise
 from ddpm_core.samplers.registry import steps_for
 from ddpm_core.schedules import SCHEDULES
 
-PART = 250  # images at once
+PART = 250  # images per batch
 NUMBERS = ("accuracy", "fid", "kid")
 
 
 def shares(data: Images) -> tuple[Images, Images, Images]:
-    """Two thirds of the images for a classifier to learn from, and two sixths that it has not seen: of 60,000 training
-    images 40,000, then the 10,000 that others are compared with, then 10,000 to see how far real ones are from these.
+    """Split images into two thirds and two sixths; of 60,000 into 40,000, 10,000 and 10,000.
+
+    The classifier is trained on the first part. Generated images are compared with the second part; so is the third,
+    which gives the value of real images.
     """
     n = len(data)
     return data[: n * 2 // 3], data[n * 2 // 3 : n * 5 // 6], data[n * 5 // 6 :]
 
 
 class SamplingConfig(NamedTuple):
-    """How images are drawn: of 1,000 levels of the cosine schedule, those that `spacing` says."""
+    """How images are sampled: along 1,000 levels of the cosine schedule, subsampled as `spacing` says."""
 
-    weight: float = 1.0  # of guidance towards the label
-    nfe: int = 25  # network evaluations that an image may cost; each step costs two under guidance
+    weight: float = 1.0  # of guidance; 1 is the network as trained
+    nfe: int = 25  # most network evaluations per image; with guidance each step takes two
     sampler: str = "dpmpp_2m"
     spacing: str = "trailing"
 
 
 def draw(denoiser: NetworkDenoiser, n: int, ways: SamplingConfig, seed: int) -> Images:
-    """n images [n, 1, 28, 28], of all classes in turn. ValueError if not one step can be paid for."""
+    """Sample n images [n, 1, 28, 28], of all classes in turn. ValueError if nfe is too small for one step."""
     where, parts = next(denoiser.net.parameters()).device, []
     labels = torch.arange(n) % denoiser.net.classes
     for k, told in enumerate(tqdm(labels.split(PART), unit_scale=PART, unit="image", leave=False, disable=None)):
@@ -74,9 +76,9 @@ def measure_images(
     seeds: Sequence[int],
     drawn: Mapping[tuple[SamplingConfig, int], Images] | None = None,
 ) -> list[dict]:
-    """A row for each of the ways, printed as it comes: means over the seeds, of n images each, and their deviation.
+    """A row for each configuration, printed as soon as it is known: mean and standard deviation over the seeds.
 
-    drawn: images that some of the ways and seeds have given already, since they take minutes.
+    n: images per seed. drawn: images that exist already for some configurations and seeds; sampling takes minutes.
     """
     if n < 2:
         raise ValueError(f"need at least 2 samples, got {n}")
@@ -106,7 +108,7 @@ def measure_images(
 
 
 class ImageEvaluator:
-    """Real images, and a classifier that has seen only some of them, to hold generated ones against."""
+    """Compares generated images with real ones, by a classifier that was trained on a part of the real ones."""
 
     def __init__(self, folder: Path | None = None):
         self.classifier: Classifier = shipped_classifier()
@@ -127,12 +129,12 @@ class ImageEvaluator:
         return {"fid": frechet(features, self.reference), "kid": kernel_distance(features, self.reference)}
 
     def bounds(self, n: int) -> dict[str, dict]:
-        """What is said of n other real images, and of n of pure noise, labelled in turn."""
+        """The metrics of n other real images (floor) and of n images of pure noise, labelled in turn (ceiling)."""
         noise = ParticleNoise(0, n, (1, 28, 28)).start()
         return {"floor": self.judge(self.others[:n]), "ceiling": self.judge(Images.of(noise, torch.arange(n) % 10))}
 
     def judge(self, images: Images) -> dict:
-        """Label accuracy, in all and by class, FID and KID."""
+        """Label accuracy, overall and by class, FID and KID."""
         by_class = label_accuracy(self.classifier, images.x0, images.labels)
         return {"accuracy": by_class.nanmean().item(), "by_class": by_class.tolist(), **self.distances(images.x0)}
 
@@ -141,8 +143,8 @@ class ImageEvaluator:
         return label_accuracy(fit_classifier(images, epochs=epochs), self.test.x0, self.test.labels).mean().item()
 
     def neighbours(self, images: Images) -> tuple[Image.Image, Tensor, Tensor]:
-        """A picture, each of n images above the training image nearest to it; how near these are, [n]; and how near as
-        many test images are to theirs.
+        """A picture of each of n images above its nearest training image; the distances [n]; and, for comparison, those
+        of equally many test images.
         """
         distance, row = nearest(images.x0, self.train)
         pairs = torch.stack([images.x0, self.train[row].x0]).flatten(0, 1)

@@ -1,1 +1,1 @@
-"""How a network learns: the loop, what surrounds it in a shell, guidance that is learned."""
+"""Training: the loop, its command-line frame, and the distillation of guidance."""

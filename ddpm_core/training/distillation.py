@@ -1,4 +1,4 @@
-"""Guidance that is learned: a network is taught what guidance makes of it, and says so alone (Meng et al. 2023)."""
+"""Distillation of guidance: a network learns its own guided output, in one evaluation (Meng et al. 2023)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Teacher:
-    """A network as it was, frozen, and two kinds of guidance: what takes three evaluations, to be learned by one.
+    """A frozen copy of a network with two kinds of guidance. One evaluation of the student then replaces three.
 
-    weight  of guidance towards the label (Ho & Salimans 2022) from half-log-SNR `above` on (Kynkaanniemi et al. 2024)
-    weaker  a network that has learned less of the same data, and
-    away    how far to go from what it says: where it errs, the better one errs as well, only less, so what both lack
-            lies further along (Karras et al. 2024, eq. 3, whose w is 1 + away)
+    weight  classifier-free guidance (Ho & Salimans 2022), at half-log-SNR `above` or higher (Kynkaanniemi et al. 2024)
+    weaker  a network with less training on the same data
+    away    autoguidance: extrapolation away from the weaker network, which makes the same errors, only larger
+            (Karras et al. 2024, eq. 3, whose w is 1 + away)
 
-    ValueError unless weight is at least 1, away at least 0, and there is a network to go away from.
+    ValueError unless weight >= 1, away >= 0, and `weaker` is given exactly if away > 0.
     """
 
     net: nn.Module
@@ -31,13 +31,14 @@ class Teacher:
         if not (1 <= self.weight < math.inf and 0 <= self.away < math.inf):
             raise ValueError(f"need weight >= 1 and away >= 0, got weight = {self.weight}, away = {self.away}")
         if (self.weaker is None) != (self.away == 0):
-            raise ValueError("to go away from a weaker network takes both, the network and how far (away above 0)")
+            raise ValueError("autoguidance needs both, a weaker network and away > 0")
 
     @torch.no_grad()
     def __call__(self, x: Tensor, lam: Tensor, *label: Tensor) -> Tensor:
-        """x [levels, points, ...], lam [levels, 1], for networks that know classes label [levels, points] -> like x.
+        """The guided output for x [levels, points, ...] and lam [levels, 1]; shaped like x.
 
-        Points without a class are guided away from the weaker network only.
+        Class-conditional networks also take label [levels, points]. Points without a label get no classifier-free
+        guidance.
         """
         told = self.net(x, lam, *label)
         target = told.clone()

@@ -1,4 +1,4 @@
-"""What surrounds a training in a shell: a bar, the stop at Ctrl-C, what a later run needs, several processes."""
+"""The frame of a training on the command line: progress bar, Ctrl-C, resuming, several processes."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 
 def processes() -> Accelerator | None:
-    """The Accelerator of `accelerate launch` or torchrun, where there are several processes; DDPM_DEVICE=cpu counts."""
+    """The Accelerator under `accelerate launch` or torchrun, None in a single process. Respects DDPM_DEVICE=cpu."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return None
-    from accelerate import Accelerator  # noqa: PLC0415  # needed by those only who have several devices
+    from accelerate import Accelerator  # noqa: PLC0415  # needed only with several devices
 
     return Accelerator(cpu=os.environ.get("DDPM_DEVICE") == "cpu")
 
 
 class Run:
-    """What surrounds a training: the bar, the stop at Ctrl-C, what is kept for a later run, the log of a long one."""
+    """Follows a training: progress bar, stop at Ctrl-C, the state for a later run, the log of a long one."""
 
     def __init__(self, unfinished: Path, log: Path | None, every: float, accelerator):
         self.unfinished, self.log, self.every, self.accelerator = unfinished, log, every, accelerator
-        self.leads = accelerator is None or accelerator.is_main_process  # of several processes one writes
-        self.stop = threading.Event()  # Ctrl-C waits for the end of a step, where the state is whole
+        self.leads = accelerator is None or accelerator.is_main_process  # only one of several processes writes
+        self.stop = threading.Event()  # Ctrl-C takes effect at the end of a step, when the state is consistent
 
     def follow(self, steps: Iterable[TrainStep], config: TrainConfig, done: int) -> TrainStep | None:
-        """The last step of the run, or the one at which it was stopped; None if there was none."""
+        """Run to the end or until stopped; returns the last step, or None if there was none."""
         step, loss, saved = None, None, time.monotonic()
         before = signal.signal(signal.SIGINT, lambda *_: self.stop.set())
         try:
@@ -71,9 +71,10 @@ class Run:
         return bool(self.accelerator.reduce(torch.tensor(float(self.stop.is_set()), device=self.accelerator.device)))
 
     def save(self, step: TrainStep, loss: float, config: TrainConfig) -> None:
-        """All that a later run needs, and in the log what one would like to have seen: losses, weights and images."""
+        """Save what a later run needs; in the log also the loss, the averaged weights and sample images."""
         self.unfinished.parent.mkdir(parents=True, exist_ok=True)
-        whole = self.unfinished.with_suffix(".part")  # a run that is killed while it writes leaves the last one whole
+        # Written beside the old file, which stays intact if the process is killed meanwhile.
+        whole = self.unfinished.with_suffix(".part")
         safetensors.torch.save_file(step.state(), whole)
         whole.replace(self.unfinished)
         if self.log is None:

@@ -178,7 +178,7 @@ def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_pat
     ("content", "words"),
     [
         (b"not a network at all", "This is not a Diffusion lab checkpoint"),
-        ((FOLDER / "fashion_mnist.safetensors").read_bytes(), "a network for points of 784 coordinates"),
+        ((FOLDER / "fashion_mnist.safetensors").read_bytes(), "for points with 784 coordinates"),
     ],
     ids=["no network", "of images"],
 )

@@ -224,7 +224,7 @@ def test_a_network_of_images_learns_what_guidance_makes_of_it(cli, portrait, fol
 @pytest.mark.parametrize(
     ("guidance", "says"),
     [
-        (["--away", 0.5], "takes both"),
+        (["--away", 0.5], "needs both"),
         (["--weaker", "nothing"], "nothing"),
         (["--weaker", "swiss_roll", "--away", 1], "a network of images"),
         (["--weight", 0.5], "weight = 0.5"),
