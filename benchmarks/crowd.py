@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from benchmarks.row import Row
-from ddpm_ui.trajectories import Trajectory
+from ddpm_ui.server.wire import Trajectory
 from tests.real import served
 
 PEOPLE, STEPS = 12, 3_000

@@ -19,7 +19,7 @@ from ddpm_core.__main__ import last_step
 from ddpm_core.data.images import SIZE
 from ddpm_core.models.denoisers import PRECISIONS
 from ddpm_core.schedules import SCHEDULES
-from ddpm_ui.trajectories import Trajectory
+from ddpm_ui.server.wire import Trajectory
 from tests.real import served
 
 N, NFE = 16, 25

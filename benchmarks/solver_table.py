@@ -16,9 +16,10 @@ import torch
 from tqdm import tqdm
 
 from ddpm_core import DATASETS, Denoiser, MixtureDenoiser, ParticleNoise, load_checkpoint, sample, schedule_for_nfe
-from ddpm_ui.i18n import ASSETS
-from ddpm_ui.recipe import RACERS, Solvers
-from ddpm_ui.solvers import distances, perfect_band
+from ddpm_ui.exhibits.solvers.figures import distances, perfect_band
+from ddpm_ui.exhibits.solvers.recipe import Solvers
+from ddpm_ui.recipes import RACERS
+from ddpm_ui.words import ASSETS
 
 FILE = ASSETS / "solver_table.json"
 NFES = (5, 8, 12, 20, 32, 50, 80, 128)

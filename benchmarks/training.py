@@ -15,9 +15,9 @@ from benchmarks.row import Row
 from benchmarks.sampling import T, TutorialNetwork, tutorial_loop
 from ddpm_core import DATASETS, MLP, SAMPLERS, NetworkDenoiser, ParticleNoise, TrainStep, excess_nll, train
 from ddpm_core.schedules import linear
-from ddpm_ui.learning import learning
-from ddpm_ui.recipe import Train
-from ddpm_ui.trajectories import Trajectory
+from ddpm_ui.exhibits.train.recipe import Train
+from ddpm_ui.exhibits.train.stream import learning
+from ddpm_ui.server.wire import Trajectory
 
 N = 2_000  # samples behind each number: 1,000 DDPM steps, variance beta
 BARS = {20: 0.15, 60: 0.05}  # seconds of training -> nats

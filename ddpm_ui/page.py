@@ -1,7 +1,9 @@
-"""The page: header, tabs, links, named endpoints, and what launch() needs to know."""
+"""The page: every exhibit of the registry becomes a tab, addresses, and where it has a film, a named endpoint."""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 from collections.abc import Callable
 from functools import partial
@@ -11,95 +13,89 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from ddpm_ui import figures, routes, uploads
-from ddpm_ui.controls import LAST, QUIET
-from ddpm_ui.i18n import ASSETS, STRINGS, i18n
-from ddpm_ui.parts import Header, Link
-from ddpm_ui.recipe import Forward, Recipe, RecipeError, Reverse, film_times
-from ddpm_ui.tabs import forward, images, reverse, solvers, train, views
-from ddpm_ui.tabs.exhibit import Exhibit
-from ddpm_ui.trajectories import TRAJECTORIES, Trajectory
-
-TABS = {
-    "forward": forward.build,
-    "reverse": reverse.build,
-    "train": train.build,
-    "views": views.build,
-    "solvers": solvers.build,
-    "images": images.build,
-}
+from ddpm_ui.exhibits.exhibit import Exhibit
+from ddpm_ui.exhibits.plots import COLOURS, PALETTE
+from ddpm_ui.exhibits.registry import EXHIBITS
+from ddpm_ui.exhibits.tab import Shown, Tab
+from ddpm_ui.recipes import RecipeError, times_of
+from ddpm_ui.server import routes, uploads
+from ddpm_ui.server.wire import KINDS
+from ddpm_ui.web.controls import LAST, QUIET
+from ddpm_ui.web.i18n import i18n
+from ddpm_ui.web.parts import Header, Link
+from ddpm_ui.words import ASSETS, STRINGS
 
 
 def build() -> gr.Blocks:
     with gr.Blocks(title="Diffusion lab", analytics_enabled=False) as page:
         Header(name="lab")
+        built: dict[str, Tab] = {}
         with gr.Tabs(elem_id="tabs") as tabs:
-            exhibits = []
-            for name, build_tab in TABS.items():
-                with gr.Tab(i18n(f"tab_{name}"), id=name):
-                    exhibits.append(build_tab())
+            for name, exhibit in EXHIBITS.items():
+                with gr.Tab(i18n(exhibit.title), id=name):
+                    built[name] = exhibit.build()
+        first = next(iter(built))
 
-        def arrive(request: gr.Request) -> list:
+        def arrive(request: gr.Request) -> Shown:
             """Show what the address says, and in the tabs that it does not name what they show without a word."""
-            tab = request.query_params.get("tab")
-            opened = (value for exhibit in exhibits for value in exhibit.open(request.query_params))
-            return [gr.Tabs(selected=tab if tab in TABS else "forward"), *opened]
+            query = request.query_params
+            named = query.get("tab", first)
+            shown: Shown = {tabs: gr.Tabs(selected=named if named in built else first)}
+            for name, tab in built.items():
+                shown |= tab.open(query if name == named else {})
+            return shown
 
-        def go(exhibit: Exhibit, link: str) -> list:
-            return [gr.Tabs(selected=exhibit.tab), *exhibit.open(dict(parse_qsl(link)))]
+        def go(name: str, link: str) -> Shown:
+            return {tabs: gr.Tabs(selected=name), **built[name].open(dict(parse_qsl(link)))}
 
-        page.load(arrive, None, [tabs, *(part for exhibit in exhibits for part in exhibit.everything)], **QUIET)
+        page.load(arrive, None, [tabs, *(part for tab in built.values() for part in tab.everything)], **QUIET)
         # One listener a tab, whose outputs are all its own: Gradio 6.31 loses the constants of a part in a tab that was
         # never shown when two events tell it to stay as it is.
-        for exhibit in exhibits:
-            link = Link(name=exhibit.tab, elem_classes="lab-hidden")
-            link.submit(partial(go, exhibit), link, [tabs, *exhibit.everything], **LAST)
-        gr.api(forward_api, api_name="forward")
-        gr.api(reverse_api, api_name="reverse")
+        for name, tab in built.items():
+            link = Link(name=name, first=name == first, elem_classes="lab-hidden")
+            link.submit(partial(go, name), link, [tabs, *tab.everything], **LAST)
+        for name, exhibit in EXHIBITS.items():
+            if exhibit.film:
+                gr.api(endpoint(exhibit), api_name=name)
     return page
 
 
-def _film(tab: str, recipe: Callable[[], Recipe], film: str) -> dict:
-    try:
-        made = recipe()
-        chosen = Forward.of({"film": film}).film
-        trajectory = Trajectory.decode(TRAJECTORIES[tab](made))
-    except RecipeError as error:
-        raise gr.Error(str(error), print_exception=False) from None
-    return json.loads(figures.filmstrip(trajectory, film_times(trajectory.header["T"], chosen)).to_json())
+def endpoint(exhibit: Exhibit) -> Callable[..., dict]:
+    """A function of the fields of the exhibit's recipe, and of `film`: its walk as a Plotly figure."""
+    fields = {field.name: field.default for field in dataclasses.fields(exhibit.recipe)} | {"film": ""}
 
+    def walk(*values) -> dict:
+        asked = dict(zip(fields, values, strict=True))
+        try:
+            times = times_of(asked.pop("film"))
+            chunks = exhibit.streams[exhibit.film or ""].make(exhibit.recipe.of(asked))
+            return json.loads(exhibit.strip(chunks, times).to_json())
+        except RecipeError as error:
+            raise gr.Error(str(error), print_exception=False) from None
 
-def forward_api(
-    data: str = Forward.data, schedule: str = Forward.schedule, T: int = Forward.T, beta_min: float = Forward.beta_min,
-    beta_max: float = Forward.beta_max, rescale: bool = False, n: int = Forward.n, seed: int = Forward.seed,
-    film: str = "",
-) -> dict:  # fmt: skip
-    """Forward noising as a Plotly figure: one scatter for each time in `film`, by default six of them."""
-    return _film("forward", lambda: Forward(data, schedule, T, beta_min, beta_max, rescale, n, seed), film)
-
-
-def reverse_api(
-    data: str = Reverse.data, schedule: str = Reverse.schedule, T: int = Reverse.T, beta_min: float = Reverse.beta_min,
-    beta_max: float = Reverse.beta_max, rescale: bool = False, n: int = Reverse.n, seed: int = Reverse.seed,
-    denoiser: str = Reverse.denoiser, sampler: str = Reverse.sampler, variance: str = Reverse.variance,
-    eta: float = Reverse.eta, steps: int = Reverse.steps, film: str = "", spacing: str = Reverse.spacing,
-    stir: float = Reverse.stir, correction: float = Reverse.correction, tolerance: float = Reverse.tolerance,
-    sweeps: int = Reverse.sweeps,
-) -> dict:  # fmt: skip
-    """The sampler's walk from noise to data as a Plotly figure: one scatter for each stage in `film`, data left."""
-    fields = (data, schedule, T, beta_min, beta_max, rescale, n, seed, denoiser, sampler, variance, eta, steps)
-    options = (spacing, stir, correction, tolerance, sweeps)
-    return _film("reverse", lambda: Reverse(*fields, *options), film)
+    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    walk.__annotations__ = {name: type(default) for name, default in fields.items()} | {"return": dict}
+    walk.__doc__ = f"The walk of {exhibit.name}: one scatter for each time in `film`, six if it is empty, data first."
+    parameters = [inspect.Parameter(n, either, default=d, annotation=type(d)) for n, d in fields.items()]
+    walk.__signature__ = inspect.Signature(parameters, return_annotation=dict)  # type: ignore[attr-defined]
+    return walk
 
 
 def css() -> str:
-    colours = "; ".join(f"--lab-{meaning}: {colour}" for meaning, colour in figures.COLOURS.items())
+    colours = "; ".join(f"--lab-{meaning}: {colour}" for meaning, colour in COLOURS.items())
     return f"body {{ {colours} }}\n" + (ASSETS / "lab.css").read_text(encoding="utf-8")
 
 
 def head() -> str:
-    meanings = {colour: meaning for meaning, colour in figures.COLOURS.items()}
-    config = {"plotly": routes.PLOTLY_VERSION, "palette": figures.PALETTE, "colours": meanings, "strings": STRINGS}
+    meanings = {colour: meaning for meaning, colour in COLOURS.items()}
+    config = {
+        "plotly": routes.PLOTLY_VERSION,
+        "palette": PALETTE,
+        "colours": meanings,
+        "strings": STRINGS,
+        "wire": KINDS,
+        "without_plotly": [name for name, exhibit in EXHIBITS.items() if not exhibit.plotly],
+    }
     script = (ASSETS / "lab.js").read_text(encoding="utf-8")
     # In the page itself: browsers ask for an icon anew whenever the address changes, and here it changes with t.
     icon = quote((ASSETS / "icon.svg").read_text(encoding="utf-8"))
@@ -111,8 +107,9 @@ def head() -> str:
 
 def launch_options() -> dict:
     """Keyword arguments of Blocks.launch: everything that belongs to the app rather than to one deployment of it."""
+    served = [*routes.SHARED, *(route for exhibit in EXHIBITS.values() for route in exhibit.served())]
     return dict(
-        app_kwargs={"routes": routes.ROUTES, "middleware": [Middleware(GZipMiddleware, compresslevel=5)]},
+        app_kwargs={"routes": served, "middleware": [Middleware(GZipMiddleware, compresslevel=5)]},
         css=css(),
         head=head(),
         i18n=i18n,

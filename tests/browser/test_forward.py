@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from ddpm_ui.recipe import BETA_RANGE, Forward
+from ddpm_ui.exhibits.forward.recipe import Forward
+from ddpm_ui.recipes import BETA_RANGE
 from tests.real import SETTLED
 
 

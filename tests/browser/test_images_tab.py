@@ -8,8 +8,8 @@ from PIL import Image
 
 from ddpm_core import ParticleNoise
 from ddpm_core.data.images import to_pixels, to_unit
-from ddpm_ui import pictures
-from ddpm_ui.recipe import Images
+from ddpm_ui.exhibits.images import stream as pictures
+from ddpm_ui.exhibits.images.recipe import Images
 
 QUICK = "?tab=images&n=10&nfe=4"
 MELTING = QUICK + "&task=forward"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ddpm_ui.i18n import STRINGS
+from ddpm_ui.words import STRINGS
 from tests.real import SETTLED
 
 LINKS = {

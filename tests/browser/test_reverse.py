@@ -2,7 +2,7 @@
 
 import pytest
 
-from ddpm_ui.recipe import Reverse
+from ddpm_ui.exhibits.reverse.recipe import Reverse
 
 QUICK = "?tab=reverse&sampler=ddim&steps=20&n=500"
 
@@ -57,14 +57,14 @@ def test_every_control_changes_the_walk(visit):
 
 
 OWN = {  # of each sampler: a control that no other has
-    "EDM, stochastic": lambda lab: lab.number("reverse-stir", 20),
+    "EDM, stochastic": lambda lab: lab.number("reverse-churn", 20),
     "Langevin predictor–corrector": lambda lab: lab.number("reverse-correction", 0.4),
     "Adaptive (Bogacki–Shampine)": lambda lab: lab.number("reverse-tolerance", 0.05),
     "ParaDiGMS (parallel in time)": lambda lab: lab.number("reverse-sweeps", 2),
     "DDIM": lambda lab: lab.number("reverse-eta", 0.5),
     "DDPM": lambda lab: lab.choose("reverse-variance", "beta"),
 }
-OWN_FIELDS = ("stir", "correction", "tolerance", "sweeps", "eta", "variance")
+OWN_FIELDS = ("churn", "correction", "tolerance", "sweeps", "eta", "variance")
 
 
 def test_every_sampler_has_its_own_controls_and_no_others(visit):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ddpm_ui.recipe import MAX_RACERS, Solvers
-from ddpm_ui.solvers import FIGURES
+from ddpm_ui.exhibits.solvers.figures import FIGURES
+from ddpm_ui.exhibits.solvers.recipe import MAX_RACERS, Solvers
 
 SMALL = "?tab=solvers&data=two_moons&n=300&nfe=6&solvers=ddim,heun,dpmpp_2m"
 

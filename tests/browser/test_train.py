@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from ddpm_core.data.own_data import MOST_POINTS
 from ddpm_core.models.checkpoints import FOLDER
-from ddpm_ui.routes import MAX_COMPUTING
+from ddpm_ui.server.lanes import MAX_COMPUTING
 
 TINY = "?tab=train&data=two_moons&width=8&depth=2&batch=64"
 

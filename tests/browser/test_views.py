@@ -5,8 +5,9 @@ import torch
 
 from ddpm_core import load_checkpoint
 from ddpm_core.analysis.fields import grid
-from ddpm_ui.trajectories import VIEW
-from ddpm_ui.views import FIGURES, SIDE
+from ddpm_ui.exhibits.plane import SIDE
+from ddpm_ui.exhibits.views.figures import FIGURES
+from ddpm_ui.server.wire import VIEW
 
 SMALL = "?tab=views&data=two_moons&T=20&rescale=1&at=10"
 

@@ -6,7 +6,7 @@ import pytest
 from gradio_client import Client
 
 from ddpm_core import DATASETS, ParticleNoise
-from ddpm_ui.recipe import Forward
+from ddpm_ui.exhibits.forward.recipe import Forward
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_the_options_of_samplers_are_arguments_too(client):
         made = client.predict(sampler="edm_stochastic", steps=8, n=32, film="0", api_name="/reverse", **options)
         return go.Figure(made).data[0].x
 
-    assert end(stir=0) != end() == end(tolerance=0.05)  # which is another sampler's
+    assert end(churn=0) != end() == end(tolerance=0.05)  # which is another sampler's
     assert end(spacing="uniform_lam") != end()
 
 

@@ -3,8 +3,6 @@
 import concurrent.futures
 import dataclasses
 import io
-import json
-import struct
 import urllib.request
 from functools import lru_cache
 
@@ -17,47 +15,20 @@ from ddpm_core import ParticleNoise, device, sample
 from ddpm_core.data.images import to_pixels
 from ddpm_core.data.own_data import OwnDataError
 from ddpm_core.models.denoisers import PRECISIONS
-from ddpm_ui import own_picture, pictures
-from ddpm_ui.recipe import GARMENTS, TASKS, Images, RecipeError
-from ddpm_ui.tabs.images import with_picture
-from ddpm_ui.trajectories import JSON, PAIR, PIXELS, RANGE, REAL, parts
-from ddpm_ui.uploads import MOST_PICTURE_MB, small_picture
+from ddpm_ui.exhibits.images import own_picture
+from ddpm_ui.exhibits.images import stream as pictures
+from ddpm_ui.exhibits.images.recipe import GARMENTS, TASKS, Images
+from ddpm_ui.exhibits.images.tab import with_picture
+from ddpm_ui.recipes import RecipeError
+from ddpm_ui.server.uploads import MOST_PICTURE_MB, small_picture
+from ddpm_ui.server.wire import Trajectory
 
 FEW = Images(n=10, nfe=4)
 WALKS = [task for task in TASKS if task != "forward"]
 
 
-@dataclasses.dataclass
-class Film:
-    """A stream, decoded."""
-
-    header: dict
-    real: np.ndarray | None
-    pair: np.ndarray | None
-    steps: dict[int, tuple[int, np.ndarray]]  # t -> nfe; x_t and x0-hat [1 or 2, n, 28, 28]
-
-    @classmethod
-    def of(cls, chunks):
-        self = cls({}, None, None, {})
-        for kind, payload in parts(chunks):
-            if kind == JSON:
-                self.header |= json.loads(payload)
-            elif kind == REAL:
-                self.real = np.frombuffer(payload, np.uint8).reshape(-1, 28, 28)
-            elif kind == PAIR:
-                self.pair = np.frombuffer(payload, "<i2").reshape(2, -1, 28, 28) * (RANGE / 32767)
-            elif kind == PIXELS:
-                t, nfe = struct.unpack_from("<ii", payload)
-                self.steps[t] = nfe, np.frombuffer(payload[8:], np.uint8).reshape(-1, self.header["n"], 28, 28)
-        return self
-
-    def at(self, t):
-        """x_t [n, 28, 28]."""
-        return self.steps[t][1][0].astype(int)
-
-
 def film(**changes):
-    return Film.of(pictures.images(dataclasses.replace(FEW, **changes)))
+    return Trajectory.decode(pictures.images(dataclasses.replace(FEW, **changes)))
 
 
 def sampled(label, weight=None, n=10, sampler="ddim"):
@@ -100,19 +71,19 @@ def test_same_recipe_same_bytes(task):
 
 def test_noise_is_there_before_the_network_is_asked():
     stream = pictures.images(FEW)
-    made = Film.of([next(stream), next(stream)])
-    (t, (nfe, layers)), noise = *made.steps.items(), ParticleNoise(0, 10, (1, 28, 28)).start()
-    assert (t, nfe, len(layers)) == (1000, 0, 1)
+    made = Trajectory.decode([next(stream), next(stream)])
+    (t, layers), noise = *made.pictures.items(), ParticleNoise(0, 10, (1, 28, 28)).start()
+    assert (t, made.nfe[t], len(layers)) == (1000, 0, 1)
     assert (layers[0] == to_pixels(noise)[:, 0].numpy()).all()
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m", "ddpm"])
 def test_the_stream_is_what_the_sampler_gives(sampler):
     made = film(sampler=sampler)
-    assert list(made.steps) == made.header["times"] == [1000, 750, 500, 250, 0]
-    assert [nfe for nfe, _ in made.steps.values()] == [1, 2, 3, 4, 4]
+    assert list(made.pictures) == made.header["times"] == [1000, 750, 500, 250, 0]
+    assert list(made.nfe.values()) == [1, 2, 3, 4, 4]
     assert (made.at(0) == sampled(torch.arange(10), sampler=sampler)).all()
-    _, (x, x0) = made.steps[0]
+    x, x0 = made.pictures[0]
     assert (x == x0).all() and made.header["done"] and made.header["badge"] == "learned"
 
 
@@ -120,13 +91,13 @@ def test_guidance_of_1_is_the_conditional_network_and_0_the_unconditional():
     assert (film(data=("bag",)).at(0) == sampled(8)).all()
     assert (film(data=("bag",), weight=0).at(0) == sampled(None)).all()
     strong = film(data=("bag",), weight=3, nfe=8)
-    assert [nfe for nfe, _ in strong.steps.values()] == [2, 4, 6, 8, 8]  # a step costs two
+    assert list(strong.nfe.values()) == [2, 4, 6, 8, 8]  # a step costs two
     assert (strong.at(0) != sampled(8)).any()
 
 
 def test_samplers_start_from_the_same_noise_and_a_picture_does_not_change_when_others_join():
     one, two, more = film(), film(sampler="heun", nfe=7), film(n=20)
-    assert (one.at(1000) == two.at(1000)).all() and list(one.steps) == list(two.steps)
+    assert (one.at(1000) == two.at(1000)).all() and list(one.pictures) == list(two.pictures)
     assert abs(one.at(0) - more.at(0)[:10]).max() <= 1  # rounding hangs on how many there are
 
 
@@ -209,8 +180,8 @@ def test_between_noises_needs_a_sampler_without_fresh_noise():
 def test_of_many_steps_some_are_sent(monkeypatch):
     monkeypatch.setattr(pictures, "STORED", 3)
     made = film(nfe=10)
-    assert list(made.steps) == made.header["times"] == [1000, 700, 300, 0]
-    assert [nfe for nfe, _ in made.steps.values()] == [1, 4, 8, 10]
+    assert list(made.pictures) == made.header["times"] == [1000, 700, 300, 0]
+    assert list(made.nfe.values()) == [1, 4, 8, 10]
 
 
 def test_what_stands_beside_is_the_same_but_for_one_thing():
@@ -234,7 +205,7 @@ def test_ten_people_at_once_all_get_theirs(server):
 
     with concurrent.futures.ThreadPoolExecutor(10) as people:
         bodies = list(people.map(get, range(10)))
-    assert all(Film.of([body]).header["done"] for body in bodies) and len(set(bodies)) == 10
+    assert all(Trajectory.decode([body]).header["done"] for body in bodies) and len(set(bodies)) == 10
     assert any(b'"queued"' in body for body in bodies)
 
 
@@ -269,7 +240,7 @@ def test_a_picture_survives_its_link():
         text = own_picture.encode(pixels.to(torch.uint8))
         assert (own_picture.decode(text) == pixels).all()
         assert len(text) < 1100 and Images.of({"data": text}).query.endswith(text)
-    made = Film.of(pictures.images(dataclasses.replace(FEW, task="forward", data=(text,))))
+    made = Trajectory.decode(pictures.images(dataclasses.replace(FEW, task="forward", data=(text,))))
     assert (made.real == pixels.numpy()).all() and len(made.real) == 10
 
 

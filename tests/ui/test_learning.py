@@ -8,10 +8,11 @@ import torch
 
 from ddpm_core import SAMPLERS, NetworkDenoiser, ParticleNoise
 from ddpm_core.metrics.intervals import Measured
-from ddpm_ui import models
-from ddpm_ui.learning import PARTICLES, WALK, learning, training_set
-from ddpm_ui.recipe import RecipeError, Train
-from ddpm_ui.trajectories import RANGE, Trajectory, mixture_of
+from ddpm_ui.exhibits.train.recipe import Train
+from ddpm_ui.exhibits.train.stream import PARTICLES, WALK, learning, training_set
+from ddpm_ui.recipes import RecipeError, mixture_of
+from ddpm_ui.server import models
+from ddpm_ui.server.wire import RANGE, Trajectory
 
 TINY = Train(data="two_moons", steps=40, width=8, depth=2, batch=64)
 
@@ -59,7 +60,7 @@ def test_the_charts_get_what_they_draw(lesson):
 
 def test_an_excess_below_zero_stays_in_its_chart(monkeypatch):
     """Samples may be thinner than the data; a logarithmic axis shows how far off they are, either way."""
-    monkeypatch.setattr("ddpm_ui.learning.excess_nll", lambda *_: Measured(-0.5, 0.02, PARTICLES))
+    monkeypatch.setattr("ddpm_ui.exhibits.train.stream.excess_nll", lambda *_: Measured(-0.5, 0.02, PARTICLES))
     (_, values), *_ = taught(TINY, "6" * 16).header["charts"]["train-distance"]
     assert set(values) == {0.5}
 

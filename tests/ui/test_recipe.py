@@ -9,8 +9,15 @@ from urllib.parse import parse_qsl
 import pytest
 
 from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, MixtureDenoiser, ParticleNoise, sample
-from ddpm_ui.i18n import STRINGS
-from ddpm_ui.recipe import MAX_RACERS, OPTIONS, RACERS, RECIPES, Forward, RecipeError, Reverse, Solvers
+from ddpm_core.samplers.registry import TRAITS
+from ddpm_ui.exhibits.forward.recipe import Forward
+from ddpm_ui.exhibits.registry import EXHIBITS
+from ddpm_ui.exhibits.reverse.recipe import Reverse
+from ddpm_ui.exhibits.solvers.recipe import MAX_RACERS, Solvers
+from ddpm_ui.recipes import RACERS, RecipeError
+from ddpm_ui.words import STRINGS
+
+RECIPES = {name: exhibit.recipe for name, exhibit in EXHIBITS.items()}
 
 
 def extremes(field):
@@ -128,7 +135,7 @@ def test_the_optimal_variance_is_for_the_exact_denoiser():
         Reverse(variance="optimal")
 
 
-@pytest.mark.parametrize("sampler", OPTIONS)
+@pytest.mark.parametrize("sampler", [name for name, traits in TRAITS.items() if traits.options])
 def test_every_option_of_a_sampler_is_one_that_it_takes(sampler):
     options = Reverse(sampler=sampler).options()
     assert options and options.keys() <= set(inspect.signature(SAMPLERS[sampler]).parameters)

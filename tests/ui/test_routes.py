@@ -13,9 +13,11 @@ import urllib.request
 import pytest
 
 from ddpm_core.data.own_data import encode
-from ddpm_ui import routes
-from ddpm_ui.routes import PLOTLY_VERSION
-from ddpm_ui.trajectories import PAUSE, Trajectory, json_chunk
+from ddpm_ui.server import lanes
+from ddpm_ui.server.broadcast import Broadcast
+from ddpm_ui.server.lanes import MAX_COMPUTING, Lane
+from ddpm_ui.server.routes import PLOTLY_VERSION
+from ddpm_ui.server.wire import PAUSE, Trajectory, json_chunk
 
 
 def get(address, timeout=120):
@@ -123,7 +125,7 @@ def test_a_computation_that_nobody_watches_any_more_ends_in_order():
             kept.append("everything")
 
     async def visit():
-        running = routes.Broadcast(source(), routes.Lane(1))
+        running = Broadcast(source(), Lane(1))
         reader = asyncio.create_task(all_of(running.read()))
         await asyncio.sleep(0.18)
         reader.cancel()
@@ -144,7 +146,7 @@ def test_a_reader_who_leaves_as_something_comes_has_left():
             yield b""  # alive, and nothing to read
 
     async def visit():
-        running = routes.Broadcast(source(), routes.Lane(1))
+        running = Broadcast(source(), Lane(1))
         reader = asyncio.create_task(all_of(running.read()))
         await asyncio.sleep(0.05)
         running.wake()
@@ -171,7 +173,7 @@ def elsewhere(work):
 
 def test_where_others_wait_a_turn_ends(monkeypatch):
     """Two endless computations share the only place; neither starves, and each is told where it stands."""
-    monkeypatch.setattr(routes, "TURN", 0.05)
+    monkeypatch.setattr(lanes, "TURN", 0.05)
 
     def endless():
         while True:
@@ -186,8 +188,8 @@ def test_where_others_wait_a_turn_ends(monkeypatch):
                 return
 
     async def both():
-        lane = routes.Lane(1)
-        await asyncio.gather(*(follow(routes.Broadcast(endless(), lane)) for _ in range(2)))
+        lane = Lane(1)
+        await asyncio.gather(*(follow(Broadcast(endless(), lane)) for _ in range(2)))
 
     elsewhere(both())
 
@@ -202,8 +204,8 @@ def test_at_a_pause_those_who_wait_go_first():
             yield part
 
     async def three():
-        lane = routes.Lane(1)
-        runs = [routes.Broadcast(racer(name), lane) for name in "abc"]
+        lane = Lane(1)
+        runs = [Broadcast(racer(name), lane) for name in "abc"]
         await asyncio.gather(*(run.task for run in runs))
 
     elsewhere(three())
@@ -212,9 +214,9 @@ def test_at_a_pause_those_who_wait_go_first():
 
 def test_a_walk_does_not_wait_for_figures(server):
     """As many figures as there are cores, each seconds of work; a walk that comes later is there before them."""
-    with concurrent.futures.ThreadPoolExecutor(routes.MAX_COMPUTING) as people:
+    with concurrent.futures.ThreadPoolExecutor(MAX_COMPUTING) as people:
         address = f"{server}/lab/figure/law?data=heart&seed="
-        drawn = [people.submit(lambda k=k: get(f"{address}{900 + k}").read()) for k in range(routes.MAX_COMPUTING)]
+        drawn = [people.submit(lambda k=k: get(f"{address}{900 + k}").read()) for k in range(MAX_COMPUTING)]
         time.sleep(0.5)
         with get(f"{server}/lab/race?data=heart&n=50&nfe=5&seed=900") as response:
             assert Trajectory.decode([response.read()]).header["done"]
@@ -230,8 +232,8 @@ def test_trainings_wait_in_line_and_bad_ones_are_named(server):
         assert code == 400
         assert words in body["error"]
     with contextlib.ExitStack() as open_now:
-        for k in range(routes.MAX_COMPUTING):
-            assert b'"n":1000' in open_now.enter_context(get(f"{address}&run={k:016x}")).read(100)
+        for k in range(MAX_COMPUTING):
+            assert b'"axis"' in open_now.enter_context(get(f"{address}&run={k:016x}")).read(100)
         assert b'{"queued":1}' in open_now.enter_context(get(f"{address}&run={99:016x}")).read(20)
 
 

@@ -10,10 +10,12 @@ from benchmarks import solver_table
 from ddpm_core import DATASETS, SAMPLERS, MixtureDenoiser, ParticleNoise, load_checkpoint, sample
 from ddpm_core.data.own_data import encode
 from ddpm_core.samplers.registry import TRAITS
-from ddpm_ui.i18n import STRINGS
-from ddpm_ui.recipe import MAX_RACERS, RACERS, Racer, Solvers
-from ddpm_ui.solvers import CLOUDED, FIGURES, figure, perfect_band, sweeps, table
-from ddpm_ui.trajectories import RANGE, Trajectory, race
+from ddpm_ui.exhibits.solvers.figures import CLOUDED, FIGURES, figure, perfect_band, table
+from ddpm_ui.exhibits.solvers.recipe import MAX_RACERS, Racer, Solvers
+from ddpm_ui.exhibits.solvers.stream import race, sweeps
+from ddpm_ui.recipes import RACERS
+from ddpm_ui.server.wire import RANGE, Trajectory
+from ddpm_ui.words import STRINGS
 
 MOONS = Solvers(data="two_moons", solvers=("ddim", "dpmpp_2m", "unipc_2", "ddpm"))
 QUANTUM = RANGE / 32767

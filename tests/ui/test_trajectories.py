@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from ddpm_core import DATASETS, SCHEDULES, ParticleNoise
-from ddpm_ui.recipe import BESIDE, Forward, Racer, Reverse
-from ddpm_ui.trajectories import RANGE, TRAJECTORIES, Trajectory, fixed_point, json_chunk
+from ddpm_ui.exhibits.forward.recipe import BESIDE, Forward
+from ddpm_ui.exhibits.registry import EXHIBITS
+from ddpm_ui.exhibits.reverse.recipe import Reverse
+from ddpm_ui.exhibits.solvers.recipe import Racer
+from ddpm_ui.server.wire import RANGE, Trajectory, fixed_point, json_chunk
 
 QUANTUM = RANGE / 32767
 RECIPES = {
@@ -16,6 +19,11 @@ RECIPES = {
     "chain": Forward(T=40, rescale=True, n=300, beside="chain"),
     "reverse": Reverse(T=40, rescale=True, n=300, steps=10, denoiser="exact"),
     "race": Racer(nfe=8, n=300, denoiser="exact", sampler="dpmpp_2m_sde"),
+}
+
+
+TRAJECTORIES = {
+    name: exhibit.streams[name].make for exhibit in EXHIBITS.values() for name in exhibit.streams if name in RECIPES
 }
 
 
@@ -55,7 +63,7 @@ def test_other_chains_say_their_variance(beside, grown):
         expected = header["alpha"][t] ** 2 + header["sigma"][t] ** 2  # the data have unit variance
         assert values[k] == pytest.approx(expected, rel=5 * (2 / 2000) ** 0.5)
     assert (values[-1] > 5) == grown
-    shown = walk.at(header["T"])
+    shown = walk.at(header["axis"]["last"])
     assert shown.var(0).mean() == pytest.approx(min(values[-1], RANGE**2), rel=0.1)
 
 
@@ -64,7 +72,7 @@ def test_other_chains_say_their_variance(beside, grown):
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_schedule_has_its_other_chains(schedule, beside, T):
     walk = decoded("chain", Forward(schedule=schedule, T=T, n=20, beside=beside))
-    assert max(walk.frames) == walk.header["T"] == T
+    assert max(walk.frames) == walk.header["axis"]["last"] == T
     assert np.isfinite(walk.header["series"]["value"]).all()
 
 
@@ -72,7 +80,7 @@ def test_reverse_starts_at_the_particles_noise_and_ends_on_the_data():
     recipe = Reverse(T=200, rescale=True, n=400, steps=100, denoiser="exact")
     trajectory = decoded("reverse", recipe)
     start = ParticleNoise(recipe.seed, recipe.n).start() * recipe.walked().scale[-1]
-    np.testing.assert_allclose(trajectory.at(trajectory.header["T"]), start, atol=QUANTUM)
+    np.testing.assert_allclose(trajectory.at(trajectory.header["axis"]["last"]), start, atol=QUANTUM)
     distance = {m["name"]: m for m in trajectory.header["metrics"]}["sliced_w2"]
     assert distance["value"] < 2 * distance["floor"]
     x0_hat_at_end = trajectory.frames[0]
@@ -83,7 +91,7 @@ def test_reverse_starts_at_the_particles_noise_and_ends_on_the_data():
 def test_a_particle_does_not_change_when_others_join(kind):
     few = decoded(kind)
     many = decoded(kind, dataclasses.replace(RECIPES[kind], n=700))
-    for t in [0, few.header["T"]]:
+    for t in [0, few.header["axis"]["last"]]:
         np.testing.assert_allclose(few.at(t), many.at(t)[:300], atol=2 * QUANTUM)
     np.testing.assert_array_equal(few.colours, many.colours[:300])
 

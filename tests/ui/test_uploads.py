@@ -10,8 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ddpm_core.data.own_data import ENGLISH, MOST_CENTRES, MOST_POINTS, OwnDataError, decode, encode
-from ddpm_ui.i18n import STRINGS, Message
-from ddpm_ui.uploads import (
+from ddpm_ui.server.uploads import (
     FONT,
     MOST_CHARACTERS,
     MOST_CSV_MB,
@@ -25,6 +24,7 @@ from ddpm_ui.uploads import (
     points_from_strokes,
     points_from_word,
 )
+from ddpm_ui.words import STRINGS, Message
 
 
 def refusal(read, *arguments):
@@ -107,7 +107,7 @@ def test_a_file_without_numbers(data):
 def test_limits_of_a_csv(monkeypatch):
     assert refusal(points_from_csv, b" " * (MOST_CSV_MB * 1_000_000 + 1)) == "bad_data_file_size"
     assert refusal(points_from_csv, b"\n" * (MOST_LINES + 1)) == "bad_data_rows"
-    monkeypatch.setattr("ddpm_ui.uploads.MOST_POINTS", 1000)
+    monkeypatch.setattr("ddpm_ui.server.uploads.MOST_POINTS", 1000)
     assert len(points_from_csv(b"1,2\n" * 1000)) == 1000
     assert refusal(points_from_csv, b"1,2\n" * 1001) == "bad_data_rows"
 

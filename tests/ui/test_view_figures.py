@@ -1,8 +1,6 @@
 """What the tab of the three views shows: fields as a stream, the rest as figures, as the mathematics says."""
 
-import json
 import re
-import struct
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,10 +9,17 @@ import torch
 
 from ddpm_core import SCHEDULES, MixtureDenoiser
 from ddpm_core.analysis.fields import grid
-from ddpm_ui.i18n import STRINGS
-from ddpm_ui.recipe import Forward, Views, mixture_of
-from ddpm_ui.trajectories import JSON, VIEW, denoiser_of
-from ddpm_ui.views import FIELD, FIGURES, LAM, SIDE, VIEWS, drifts, fields, figure, forgetting, why
+from ddpm_ui.exhibits.forward.figures import forgetting, why
+from ddpm_ui.exhibits.forward.recipe import Forward
+from ddpm_ui.exhibits.forward.stream import drifts
+from ddpm_ui.exhibits.particles import denoiser_of
+from ddpm_ui.exhibits.plane import SIDE
+from ddpm_ui.exhibits.views.figures import FIGURES, figure
+from ddpm_ui.exhibits.views.recipe import Views
+from ddpm_ui.exhibits.views.stream import LAM, VIEWS, fields
+from ddpm_ui.recipes import mixture_of
+from ddpm_ui.server.wire import VIEW, Trajectory
+from ddpm_ui.words import STRINGS
 
 MOONS = Views(data="two_moons", T=20, rescale=True, at=10)
 
@@ -30,21 +35,9 @@ def changed(**values) -> Views:
 @pytest.fixture(scope="module")
 def stream() -> tuple[dict, list[tuple[np.ndarray, np.ndarray]]]:
     """The header, and for each level the vectors [2, 4, side^2, 2] and the density [side^2]."""
-    head, levels = {}, []
-    for part in fields(MOONS):
-        kind, length = struct.unpack_from("<II", part)
-        payload = part[8 : 8 + length]
-        if kind == JSON:
-            head |= json.loads(payload)
-            continue
-        assert kind == FIELD
-        assert struct.unpack_from("<i", payload)[0] == len(levels)
-        scale = np.frombuffer(payload, "<f4", 4, 4)
-        vectors = np.frombuffer(payload, "<i2", 16 * SIDE**2, 20).reshape(2, 4, SIDE**2, 2)
-        levels.append(
-            (vectors * scale[:, None, None] / 32767, np.frombuffer(payload, np.uint8, SIDE**2, 20 + 32 * SIDE**2))
-        )
-    return head, levels
+    sent = Trajectory.decode(fields(MOONS))
+    assert list(sent.fields) == list(range(len(sent.fields)))
+    return sent.header, list(sent.fields.values())
 
 
 @pytest.mark.parametrize("level", [0, 9, 19])
@@ -61,7 +54,7 @@ def test_the_fields_are_what_the_denoisers_say(stream, level):
             field = getattr(said, view).double() - (points if view == "x0" else 0)
             assert np.abs(vectors[row, column] - field.numpy()).max() < 1e-4 * field.abs().max()
     p = mixture.noised(alpha, sigma).log_prob(points).exp()
-    assert np.abs(density / 255 - (p / p.max()).numpy()).max() < 0.5 / 255 + 1e-9
+    assert np.abs(density - (p / p.max()).numpy()).max() < 0.5 / 255 + 1e-9
 
 
 def test_views_convert_with_no_more_than_rounding(stream):
@@ -224,15 +217,13 @@ def test_a_perfect_model_recites_and_a_network_does_not():
 
 def test_drifts_are_what_the_exact_score_says():
     recipe = Forward(data="ink_drop", T=30, rescale=True)
-    head, *parts = [part for part in drifts(recipe) if struct.unpack_from("<I", part)[0] in (JSON, FIELD)]
-    header = json.loads(head[8 : 8 + struct.unpack_from("<I", head, 4)[0]])
+    sent = Trajectory.decode(drifts(recipe))
+    header = sent.header
     assert header["times"][0] == 1
     assert header["times"][-1] == 30
     points, mixture, schedule = grid(VIEW, SIDE), mixture_of("ink_drop"), recipe.full_schedule
     index, t = 12, header["times"][12]
-    payload = parts[index][8:]
-    scale = np.frombuffer(payload, "<f4", 4, 4)
-    vectors = np.frombuffer(payload, "<i2", 8 * SIDE**2, 20).reshape(4, SIDE**2, 2) * scale[:, None, None] / 32767
+    (vectors,), _ = sent.fields[index]
     beta, score = schedule.betas[t - 1], mixture.noised(schedule.alpha[t], schedule.sigma[t]).score(points)
     for moved, expected in zip(
         vectors[2:], (-beta / 2 * (points + score), beta / 2 * points + beta * score), strict=True

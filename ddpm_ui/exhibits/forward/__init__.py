@@ -1,0 +1,1 @@
+"""Forward: data melt into noise, in closed form and step by step."""

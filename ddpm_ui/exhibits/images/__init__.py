@@ -1,0 +1,1 @@
+"""Images: the same mathematics on pictures of clothes."""

@@ -1,0 +1,1 @@
+"""Reverse: the trained network walks noise back to data, live."""

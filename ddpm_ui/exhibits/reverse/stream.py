@@ -1,0 +1,67 @@
+"""Reverse as bytes: the sampler's walk from noise to data, as it happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+
+import torch
+
+from ddpm_core import (
+    ParticleNoise,
+    energy_distance,
+    excess_nll,
+    sliced_w2,
+)
+from ddpm_core import device as devices
+from ddpm_ui.exhibits.particles import (
+    CLOUD_SIZE,
+    MEASURED_SIZE,
+    badge,
+    denoiser_of,
+    destination_colours,
+    measured,
+    stored_times,
+    title,
+)
+from ddpm_ui.exhibits.reverse.recipe import Reverse
+from ddpm_ui.recipes import (
+    mixture_of,
+)
+from ddpm_ui.server import wire
+from ddpm_ui.server.wire import Axis, json_chunk
+
+
+def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
+    """The sampler's walk from noise to data, as it happens; then how far the result is from the data."""
+    schedule, mixture = recipe.walked(), mixture_of(recipe.data)
+    denoiser = denoiser_of(recipe.denoiser, recipe.data)
+    device = devices.pick() if recipe.denoiser == "network" else torch.device("cpu")
+    noise = ParticleNoise(recipe.seed, recipe.n, device=device)
+    truth = mixture.sample(recipe.n, generator=torch.Generator().manual_seed(recipe.seed))
+    cloud = truth[:CLOUD_SIZE]
+    stored = stored_times(schedule.T)
+    yield wire.header(
+        Axis("t", schedule.T), levels=schedule, n=recipe.n, mode="frames", direction="reverse",
+        badge=badge(recipe.denoiser), layers=["x", "x0"], times=stored[::-1], data=len(cloud),
+        device=devices.describe(device), title=title(recipe, f"choice_{recipe.sampler}"),
+    )  # fmt: skip
+    yield destination_colours(recipe.data, recipe.seed, recipe.n)
+    yield wire.cloud(cloud)
+    x_T, keep, spoke = schedule.scale[-1].item() * noise.start(), set(stored), time.monotonic()
+    for step in devices.walk(recipe.sampler, denoiser, schedule, x_T, noise=noise, **recipe.options()):
+        if step.t in keep:
+            yield wire.frame(step.t, step.nfe, step.x / schedule.scale[step.t].item(), step.prediction.x0)
+            spoke = time.monotonic()
+        elif time.monotonic() - spoke > 0.1:
+            yield b""  # a place where Stop can take effect
+            spoke = time.monotonic()
+    sample = step.x.cpu()
+    few, true = sample[:MEASURED_SIZE], truth[:MEASURED_SIZE]
+    measures = [
+        ("excess_nll", "nats", lambda: excess_nll(sample, mixture)),
+        ("sliced_w2", "", lambda: sliced_w2(few, true)),
+        ("energy_distance", "", lambda: energy_distance(few, true)),
+    ]
+    yield from measured(measures)
+    yield json_chunk({"done": True})

@@ -1,0 +1,1 @@
+"""Solvers: a race at equal cost, and what every further evaluation buys."""

@@ -1,0 +1,178 @@
+"""The figures of Solvers: what every further evaluation buys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from ddpm_core import (
+    METRICS,
+    SPACINGS,
+    Denoiser,
+    MixtureDenoiser,
+    ParticleNoise,
+    Schedule,
+    local_errors,
+    path_errors,
+    sample,
+    schedule_for_nfe,
+)
+from ddpm_core.samplers.registry import TRAITS
+from ddpm_core.samplers.stepping import levels
+from ddpm_ui.exhibits.particles import (
+    denoiser_of,
+)
+from ddpm_ui.exhibits.plots import captioned
+from ddpm_ui.exhibits.solvers import plots
+from ddpm_ui.exhibits.solvers.recipe import Solvers
+from ddpm_ui.exhibits.solvers.stream import exact_places
+from ddpm_ui.recipes import (
+    mixture_of,
+)
+from ddpm_ui.words import ASSETS
+
+NFES = (5, 8, 12, 20, 32, 50, 80)
+SEEDS = 3  # independent clouds behind every error bar
+CLOUDED = 500  # particles of each
+FEW = 150  # particles that are followed one by one with the exact denoiser
+PERFECT = 40  # clouds of true data behind the band of what perfect samples show
+
+
+def _grid(recipe: Solvers, name: str, nfes: tuple[int, ...] = NFES) -> dict[int, Schedule]:
+    """nfe that is really spent -> the levels; each once, where a solver has few steps to choose from."""
+    grids = (schedule_for_nfe(name, recipe.full_schedule, nfe, recipe.spacing) for nfe in nfes)
+    price = TRAITS[name].per_step or 1
+    return {price * (grid.T - 1) + 1: grid for grid in grids}
+
+
+def _denoisers(recipe: Solvers) -> dict[str, Denoiser]:
+    """The network of the recipe, and the truth beside it."""
+    exact: dict[str, Denoiser] = {"exact": MixtureDenoiser(mixture_of(recipe.data))}
+    if recipe.denoiser == "exact":
+        return exact
+    return {"learned": denoiser_of(recipe.denoiser, recipe.data)} | exact
+
+
+def strong(recipe: Solvers) -> go.Figure:
+    """How far particles are from their exact paths before the last step, over evaluations; with the order that shows.
+
+    And, what the last step alone does wrong, whoever takes it.
+    """
+    noise, mixture = ParticleNoise(recipe.seed, FEW), mixture_of(recipe.data)
+    curves: dict[tuple[str, str], dict[int, float]] = {}
+    for name in recipe.solvers:
+        if TRAITS[name].stochastic:
+            continue
+        for meaning, denoiser in _denoisers(recipe).items():
+            curves[name, meaning] = {}
+            for nfe, grid in _grid(recipe, name).items():
+                exact = exact_places(recipe.data, recipe.seed, FEW, levels(grid)[-1], levels(grid)[1])
+                curves[name, meaning][nfe] = path_errors(name, denoiser, grid, noise, exact).median().item()
+    orders = {name: TRAITS[name].order for name in recipe.solvers}
+    level = levels(schedule_for_nfe("ddim", recipe.full_schedule, NFES[-1], recipe.spacing))
+    near, end = (exact_places(recipe.data, recipe.seed, FEW, level[-1], level[t]) for t in (1, 0))
+    last = (MixtureDenoiser(mixture)(near, *level[1]).x0 - end).norm(dim=-1).median().item()
+    return plots.strong_errors(curves, orders, last, recipe.solvers)
+
+
+def _distance(metric: str, data: str, cloud: Tensor, generator: torch.Generator) -> float:
+    """`metric` of a cloud [n, 2] against what it looks at: the mixture, or as many fresh points."""
+    kind, mixture = METRICS[metric], mixture_of(data)
+    truth: Any = mixture if kind.against == "mixture" else mixture.sample(len(cloud), generator=generator)
+    return kind.measure.value(cloud, truth)
+
+
+def distances(metric: str, data: str, clouds: Tensor) -> list[float]:
+    """`metric` of each of the clouds [m, n, 2], against data of its own."""
+    generator = torch.Generator().manual_seed(1)
+    return [_distance(metric, data, cloud, generator) for cloud in clouds]
+
+
+@lru_cache(maxsize=64)
+def perfect_band(data: str, metric: str, n: int, clouds: int = PERFECT) -> tuple[float, float]:
+    """Between which values `metric` of n true points of the data lies 95 times in 100, by so many clouds."""
+    generator, mixture = torch.Generator().manual_seed(0), mixture_of(data)
+    perfect = (mixture.sample(n, generator=generator) for _ in range(clouds))
+    values = torch.tensor([_distance(metric, data, cloud, generator) for cloud in perfect], dtype=torch.float64)
+    low, high = values.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return low, high
+
+
+def law(recipe: Solvers) -> go.Figure:
+    """How far the cloud is from the data, over evaluations, beside what perfect samples of that size show."""
+    noise, curves = ParticleNoise(recipe.seed, SEEDS * CLOUDED), {}
+    for name in recipe.solvers:
+        for meaning, denoiser in _denoisers(recipe).items():
+            main = meaning != "exact" or recipe.denoiser == "exact"  # beside a network, the truth is a sketch
+            mine = noise if main else ParticleNoise(recipe.seed, CLOUDED)
+            curve = {}
+            for nfe, grid in _grid(recipe, name, NFES if main else NFES[::3]).items():
+                clouds = sample(name, denoiser, grid, mine).x.view(-1, CLOUDED, 2)
+                curve[nfe] = distances(recipe.metric, recipe.data, clouds)
+            curves[name, meaning] = curve
+    band = perfect_band(recipe.data, recipe.metric, CLOUDED)
+    return plots.law_errors(curves, band, METRICS[recipe.metric], recipe.metric, recipe.solvers)
+
+
+def steps(recipe: Solvers) -> go.Figure:
+    """Where on the lam axis each spacing puts the levels, and what the steps between them do wrong."""
+    noise, mixture, rows = ParticleNoise(recipe.seed, FEW), mixture_of(recipe.data), {}
+    for spacing in SPACINGS:
+        grid = schedule_for_nfe(recipe.stepper, recipe.full_schedule, recipe.nfe, spacing)
+        rows[spacing] = grid.lam[1:].flip(0).tolist(), local_errors(recipe.stepper, mixture, grid, noise).tolist()
+    return plots.local_errors(rows, recipe.stepper, recipe.nfe)
+
+
+@lru_cache(maxsize=1)
+def table() -> dict:
+    """What `python -m benchmarks.solver_table` found: every solver, every data set, both denoisers."""
+    return json.loads((ASSETS / "solver_table.json").read_text(encoding="utf-8"))
+
+
+def _rows(recipe: Solvers) -> dict[str, dict[str, list[float]]]:
+    """meaning -> solver -> distance at each of the table's nfe; empty for data that people made."""
+    return table()["data"].get(recipe.data, {}).get("rows", {})
+
+
+def enough(recipe: Solvers) -> go.Figure:
+    """The smallest number of evaluations after which each solver is as good as perfect samples."""
+    limit = table()["data"].get(recipe.data, {}).get("limit", 0.0)
+    need = {
+        meaning: {
+            name: next((nfe for nfe, value in zip(table()["nfe"], values, strict=True) if value <= limit), None)
+            for name, values in rows.items()
+        }
+        for meaning, rows in _rows(recipe).items()
+    }
+    return plots.enough(need, table()["nfe"], limit)
+
+
+def whole(recipe: Solvers) -> go.Figure:
+    """The distance of every solver at every number of evaluations, in units of what perfect samples show."""
+    found = table()["data"].get(recipe.data, {})
+    return plots.solver_table(_rows(recipe).get("learned", {}), table()["nfe"], found.get("limit", 1.0))
+
+
+FIGURES: dict[str, tuple[Callable[[Solvers], go.Figure], tuple[str, ...]]] = {
+    "strong": (strong, ("learned", "exact")),
+    "law": (law, ("learned", "exact")),
+    "steps": (steps, ("exact",)),
+    "enough": (enough, ("learned", "exact")),
+    "whole": (whole, ("learned",)),
+}
+
+
+def figure(name: str, recipe: Solvers) -> go.Figure:
+    """One of FIGURES, with its caption."""
+    draw, badges = FIGURES[name]
+    n = {"strong": FEW, "law": CLOUDED, "steps": FEW}.get(name) or table()["n"]
+    if recipe.denoiser == "exact" and name in ("strong", "law"):
+        badges = ("exact",)
+    made = draw(recipe)
+    return captioned(made, name, badges, said=made.layout.meta.get("said", {}) | {"points": [str(n)]})

@@ -1,0 +1,37 @@
+"""The charts of Train, still without numbers: the stream of a training fills them."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from ddpm_ui.exhibits.plots import LOG, labelled, stroke
+from ddpm_ui.words import Message
+
+
+def training_charts() -> dict[str, go.Figure]:
+    """What is drawn while a network learns, still without numbers: loss, loss at each noise level, distance."""
+
+    def curve(name: str, meaning: str, dash: str = "solid") -> go.Scatter:
+        return go.Scatter(x=[], y=[], name=name, mode="lines", line=stroke(meaning, dash))
+
+    def chart(x: str, y: str, *traces: go.Scatter, alt: str) -> go.Figure:
+        return labelled(go.Figure(list(traces)), x, y, Message(alt, {})).update_yaxes(LOG, nticks=4)
+
+    return {
+        "train-loss": chart(
+            "step", "loss",
+            curve("loss", "learned"), curve("floor", "exact"), curve("excess", "error"),
+            alt="alt_loss",
+        ),
+        "train-levels": chart(
+            "λ", "loss",
+            curve("loss", "learned"), curve("floor", "exact"), curve("score error", "error"),
+            alt="alt_levels",
+        ),
+        "train-distance": chart(
+            "step", "distance",
+            curve("|excess NLL|", "learned"), curve("its floor", "learned", "dot"),
+            curve("sliced W₂", "data"), curve("its floor", "data", "dot"),
+            alt="alt_distance",
+        ),
+    }  # fmt: skip

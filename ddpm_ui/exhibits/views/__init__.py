@@ -1,0 +1,1 @@
+"""Three views: one model as noise predictor, denoiser, score and velocity."""

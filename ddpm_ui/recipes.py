@@ -1,0 +1,208 @@
+"""What is on the screen, as a query string: frozen, hashable, and every field with its limits.
+
+An exhibit's own fields stand in its folder; here is what all of them are made of.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from ddpm_core import (
+    DATASETS,
+    SCHEDULES,
+    GaussianMixture,
+    Schedule,
+)
+from ddpm_core.data.own_data import PREFIX, OwnDataError, decode
+from ddpm_core.samplers.registry import TRAITS
+from ddpm_ui.words import Message
+
+DENOISERS = ("network", "exact")
+OWN_NETWORK = r"run\.[0-9a-f]{16,32}$"  # of a training, or an upload
+
+
+class RecipeError(ValueError):
+    """A field outside its range; the message names both."""
+
+    def __init__(self, key: str, **values: Any):
+        self.message = Message(key, values)
+        super().__init__(str(self.message))
+
+
+def number(default, low, high, *, step: float = 1, typed: bool = False):
+    """A field that must lie in low .. high and is whole if its default is.
+
+    Its control moves by `step`; `typed` says that a person types it rather than drags it.
+    """
+    return dataclasses.field(default=default, metadata={"low": low, "high": high, "step": step, "typed": typed})
+
+
+def choice(default: str, known, own: str = "(?!)"):
+    """One of `known`, or something that people made themselves: what begins like `own`, by default nothing."""
+    return dataclasses.field(default=default, metadata={"known": tuple(known), "own": own})
+
+
+def several(default: tuple[str, ...], known, most: int, own: str = "(?!)"):
+    """Some of `known`, in the order of the person, at most so many, and at least one unless none is the default; or
+    something that people made themselves, as of `choice`."""
+    rule = {"known": tuple(known), "own": own, "most": most, "least": min(len(default), 1)}
+    return dataclasses.field(default=default, metadata=rule)
+
+
+def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
+    """`value`, a string from a link or a value from a control, as what the field holds."""
+    got = repr(str(value)[:40])
+    if kind is tuple:
+        parts = value.replace(",", " ").split() if isinstance(value, str) else value
+        if len(parts) > rule["most"]:
+            raise RecipeError(
+                "bad_choices" if "known" in rule else "bad_list", field=name, most=rule["most"], got=len(parts)
+            )
+        if "known" in rule:
+            if len(parts) < rule["least"]:
+                raise RecipeError("nothing_chosen", field=name, known=", ".join(rule["known"]))
+            return tuple(dict.fromkeys(_parsed(name, str, part, rule) for part in parts))
+        return tuple(sorted({_parsed(name, int, part, rule) for part in parts}))
+    if "known" in rule:
+        if value not in rule["known"] and not re.match(rule["own"], str(value)):
+            raise RecipeError("bad_choice", field=name, known=", ".join(rule["known"]), got=got)
+        return value
+    if kind is bool:
+        if str(value).lower() not in ("1", "0", "true", "false"):
+            raise RecipeError("bad_switch", field=name, got=got)
+        return str(value).lower() in ("1", "true")
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        result = math.nan
+    if kind is int and result.is_integer():
+        result = int(result)
+    if not isinstance(result, kind) or not rule["low"] <= result <= rule["high"]:  # false for NaN as well
+        key = "bad_whole_number" if kind is int else "bad_number"
+        raise RecipeError(key, field=name, low=rule["low"], high=rule["high"], got=got)
+    return result
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Fields with limits, and the way to and from a query string. All recipes have data."""
+
+    tab: ClassVar[str]
+    optional: ClassVar[tuple[str, ...]] = ()  # fields that say nothing while others have certain values
+    renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})  # what old links call some of the fields
+
+    data: str = choice("swiss_roll", DATASETS, own=re.escape(PREFIX))
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            kind = type(field.default)
+            object.__setattr__(self, field.name, _parsed(field.name, kind, getattr(self, field.name), field.metadata))
+        self.check_data()
+
+    def check_data(self) -> None:
+        """RecipeError where a text is no data."""
+        mixture_of(self.data)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]):
+        """From a query string or from controls; what is missing has its default, what is unknown is ignored."""
+        values = {cls.renamed.get(name, name): value for name, value in values.items() if value is not None}
+        return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values})
+
+    @property
+    def idle(self) -> set[str]:
+        """Those of the optional fields that say nothing now."""
+        return set()
+
+    @property
+    def asked(self):
+        """The same, without them: what is to be computed."""
+        return dataclasses.replace(self, **{name: getattr(type(self), name) for name in self.idle})
+
+    @property
+    def query(self) -> str:
+        """The shortest query string that brings this recipe back; canonical, so it is the cache key too."""
+        changed = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                changed[field.name] = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        return urlencode({k: int(v) if isinstance(v, bool) else v for k, v in changed.items()}, safe=",")
+
+    @property
+    def link(self) -> str:
+        return f"tab={self.tab}" + (f"&{self.query}" if self.query else "")
+
+
+@lru_cache(maxsize=64)
+def mixture_of(data: str) -> GaussianMixture:
+    """The data of a recipe: built in, or people's own, which the text itself is. RecipeError if the text is none."""
+    if data in DATASETS:
+        return DATASETS[data]()
+    try:
+        return decode(data)
+    except OwnDataError as error:
+        raise RecipeError(error.key, **error.values) from None
+
+
+BETA_RANGE = ("beta_min", "beta_max", "rescale")
+OF_BETA = ("linear", "scaled_linear")  # the schedules that these decide
+
+
+@dataclass(frozen=True)
+class Noised(Recipe):
+    """What all that is noised has in common: schedule and particles."""
+
+    optional: ClassVar[tuple[str, ...]] = BETA_RANGE
+
+    schedule: str = choice("linear", SCHEDULES)
+    T: int = number(1000, 1, 2000)
+    beta_min: float = number(1e-4, 1e-6, 0.1, step=1e-5)
+    beta_max: float = number(0.02, 1e-6, 0.5, step=1e-4)  # more would underflow alpha_bar at the largest T
+    rescale: bool = False  # beta times 1000 / T
+    n: int = number(2000, 1, 10_000, typed=True)
+    seed: int = number(0, 0, 2**32 - 1, typed=True)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.beta_min > self.beta_max:
+            raise RecipeError("bad_beta_range", low=f"{self.beta_min:g}", high=f"{self.beta_max:g}")
+
+    @property
+    def idle(self) -> set[str]:
+        return set() if self.schedule in OF_BETA else set(BETA_RANGE)
+
+    @cached_property
+    def full_schedule(self) -> Schedule:
+        """The T noise levels."""
+        if self.schedule in OF_BETA:
+            return SCHEDULES[self.schedule](self.T, self.beta_min, self.beta_max, rescale=self.rescale)
+        return SCHEDULES[self.schedule](self.T)
+
+
+FILM = (0, 29, 59, 99, 299, 999)  # thousandths of the way to noise; of T = 1000, the times themselves
+
+
+FILM_RULE = {"low": 0, "high": 2000, "most": 8}
+
+
+def times_of(film: str) -> tuple[int, ...]:
+    """The times that a text names. RecipeError if it names something else."""
+    return _parsed("film", tuple, film, FILM_RULE)
+
+
+def film_times(T: int, chosen: tuple[int, ...] = ()) -> list[int]:
+    """The times of a film strip, ascending: those that were chosen, as far as T reaches, or FILM."""
+    return sorted({min(t, T) for t in chosen} or {round(t * T / 1000) for t in FILM})
+
+
+RACERS = tuple(name for name, traits in TRAITS.items() if traits.per_step)  # those whose price is known beforehand
+FLOW_RACERS = tuple(name for name in RACERS if not TRAITS[name].stochastic)

@@ -1,0 +1,115 @@
+"""Plain GET routes: what the exhibits stream and draw, film strips, plotly.js. Same recipe, same bytes."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from collections.abc import Awaitable, Callable, Generator
+from functools import lru_cache
+from pathlib import Path
+
+import plotly
+import plotly.graph_objects as go
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ddpm_ui.recipes import Recipe, RecipeError
+from ddpm_ui.server import lanes
+from ddpm_ui.server.broadcast import FAILED, Broadcast, broadcast, streamed
+
+log = logging.getLogger(__name__)
+
+FRESH = {"Cache-Control": "public, max-age=600"}
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+PLOTLY_VERSION = plotly.offline.get_plotlyjs_version()
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def guarded(endpoint: Endpoint) -> Endpoint:
+    """Bad input answers 400 with a message that names the field; anything else 500 without a traceback."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except RecipeError as error:
+            return JSONResponse({"error": str(error), "message": error.message}, 400)
+        except Exception:
+            log.exception("%s failed", request.url.path)
+            return JSONResponse({"error": str(FAILED), "message": FAILED}, 500)
+
+    return answer
+
+
+@lru_cache(maxsize=1)
+def _plotly_js() -> bytes:
+    return gzip.compress((Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes(), 6)
+
+
+async def plotly_js(request: Request) -> Response:
+    headers = FOREVER | {"Content-Encoding": "gzip"}
+    return Response(await run_in_threadpool(_plotly_js), media_type="text/javascript", headers=headers)
+
+
+Check = Callable[[Recipe], object]  # RecipeError where a recipe names what is not here
+
+
+def walk(name: str, recipe: Recipe, make: Callable[..., Generator[bytes, None, None]]) -> Broadcast:
+    """The stream of a recipe, which is the same for everybody."""
+    return broadcast((name, recipe.query), lambda: make(recipe), lanes.walks)
+
+
+def stream_route(
+    name: str, kind: type[Recipe], make: Callable[..., Generator[bytes, None, None]], check: Check
+) -> Route:
+    """lab/{name}?{recipe}: bytes in the wire format, as they are computed."""
+
+    @guarded
+    async def stream(request: Request) -> Response:
+        recipe = kind.of(request.query_params)
+        check(recipe)
+        return streamed(walk(name, recipe, make), FRESH)
+
+    return Route(f"/lab/{name}", stream)
+
+
+def figure_route(name: str, kind: type[Recipe], draw: Callable[..., go.Figure], check: Check) -> Route:
+    """lab/figure/{name}?{recipe}: a Plotly figure as JSON."""
+
+    @guarded
+    async def figure(request: Request) -> Response:
+        recipe = kind.of(request.query_params)
+        check(recipe)
+
+        def drawn() -> Generator[bytes, None, None]:
+            yield draw(recipe).to_json().encode()
+
+        running = broadcast((f"figure/{name}", recipe.query), drawn, lanes.figures)
+        async for _ in running.read():  # its place in the queue, if any
+            pass
+        if running.stale:
+            return JSONResponse({"error": str(FAILED), "message": FAILED}, 500)
+        return Response(b"".join(running.chunks), media_type="application/json", headers=FRESH)
+
+    return Route(f"/lab/figure/{name}", figure)
+
+
+def film_route(
+    name: str, kind: type[Recipe], walked: Callable[..., Broadcast], draw: Callable[..., go.Figure], check: Check
+) -> Route:
+    """lab/film/{name}?{recipe}: the stages of a walk as a Plotly figure, draw(recipe, chunks)."""
+
+    @guarded
+    async def film(request: Request) -> Response:
+        recipe = kind.of(request.query_params)
+        check(recipe)
+        chunks = [chunk async for chunk in walked(recipe).read()]
+        drawn = await run_in_threadpool(lambda: draw(recipe, chunks).to_json())
+        return Response(drawn, media_type="application/json", headers=FRESH)
+
+    return Route(f"/lab/film/{name}", film)
+
+
+SHARED = [Route(f"/lab/plotly-{PLOTLY_VERSION}.min.js", plotly_js)]
