@@ -16,6 +16,8 @@ from torch import Tensor
 
 
 class Measured(NamedTuple):
+    """What a metric says of n samples, beside what it says of perfect ones."""
+
     value: float
     floor: float  # the size of `value` for perfect samples, by chance alone
     n: int

@@ -29,6 +29,8 @@ Noise = Callable[[int], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Step:
+    """Where a walk has come to."""
+
     t: int  # index into the schedule, T .. 0
     x: Tensor  # [n, ...] where the particles are at t
     prediction: Prediction  # what the denoiser says of x; at t = 0, where nothing is asked, x0 is x

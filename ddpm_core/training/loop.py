@@ -29,6 +29,8 @@ WEIGHTINGS = ("uniform", "simple", "min_snr", "flat")
 
 @dataclass(frozen=True)
 class TrainConfig:
+    """How a network is trained; the defaults are those of the shipped networks of points."""
+
     steps: int = 24_000
     batch: int = 1024
     lr: float = 6e-3  # peak of AdamW's rate: a linear warm-up, then half a cosine down to zero

@@ -1,3 +1,4 @@
+import inspect
 import re
 import subprocess
 import sys
@@ -18,8 +19,16 @@ def test_the_core_loads_no_user_interface():
     assert not loaded & {"gradio", "plotly", "ddpm_ui", "diffusers", "matplotlib"}
 
 
-def test_every_public_name_exists():
-    assert all(hasattr(ddpm_core, name) for name in ddpm_core.__all__)
+REGISTRIES = (ddpm_core.SAMPLERS, ddpm_core.SCHEDULES, ddpm_core.DATASETS)
+
+
+def test_every_public_name_says_what_it_is():
+    """In words of its own: what a dataclass or a named tuple writes into an empty docstring is only its fields."""
+    public = {name: getattr(ddpm_core, name) for name in ddpm_core.__all__}
+    for name, said in {**public, **{key: row for rows in REGISTRIES for key, row in rows.items()}}.items():
+        if inspect.isclass(said) or inspect.isfunction(said):
+            words = said.__doc__ or ""
+            assert words and not words.startswith(f"{name}("), name
 
 
 CHAPTERS = ("data", "models", "samplers", "metrics", "training", "analysis")  # each may use those before it

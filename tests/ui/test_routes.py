@@ -9,14 +9,18 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 
 import pytest
+from starlette.applications import Starlette
 
 from ddpm_core.data.own_data import encode
+from ddpm_ui.exhibits.forward.recipe import Forward
+from ddpm_ui.page import launch_options
 from ddpm_ui.server import lanes
 from ddpm_ui.server.broadcast import Broadcast
 from ddpm_ui.server.lanes import MAX_COMPUTING, Lane
-from ddpm_ui.server.routes import PLOTLY_VERSION
+from ddpm_ui.server.routes import PLOTLY_VERSION, stream_route
 from ddpm_ui.server.wire import PAUSE, Trajectory, json_chunk
 
 
@@ -43,36 +47,66 @@ def test_a_trajectory_is_cacheable_and_the_same_for_everybody(server, kind):
     assert Trajectory.decode(bodies).header["done"]
 
 
-def test_a_hundred_students_cost_one_computation(server):
-    """All readers of one recipe get the same bytes, in little more than the time of one."""
-    address = f"{server}/lab/reverse?steps=300&n=1000&seed=4242"
-    start = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(100) as people:
-        bodies = set(people.map(lambda _: get(address).read(), range(100)))
-    together = time.monotonic() - start
-    start = time.monotonic()
-    get(address.replace("4242", "4243")).read()
-    alone = time.monotonic() - start
-    assert len(bodies) == 1
-    assert together < 20 * alone  # a hundred computations would take a hundred times as long
+def gated(*parts: bytes) -> tuple[Starlette, threading.Event, list[str]]:
+    """An app whose only stream yields the first part, and the others once the gate is open; the recipes it computed."""
+    gate, computed = threading.Event(), []
+
+    def stream(recipe):
+        computed.append(recipe.query)
+        yield parts[0]
+        assert gate.wait(10)
+        yield from parts[1:]
+
+    routes = [stream_route("gated", Forward, stream, lambda recipe: None)]
+    return Starlette(routes=routes, middleware=launch_options()["app_kwargs"]["middleware"]), gate, computed
 
 
-def test_frames_arrive_while_the_sampler_runs(server):
-    with get(f"{server}/lab/reverse?steps=1000&n=2000&seed=77") as response:
-        first, start = response.read(100_000), time.monotonic()
-        rest = response.read()
-    assert len(first) < len(rest)
-    assert time.monotonic() - start > 0.05
+async def ask(app, query: str, heard) -> bytes:
+    """What the app, in this process, answers to a browser; heard(body) is told whenever there is more of it."""
+    body, requests = b"", [{"type": "http.request"}]
+
+    async def receive():
+        return requests.pop() if requests else await asyncio.Event().wait()
+
+    async def send(message):
+        nonlocal body
+        body += message.get("body", b"")
+        heard(body)
+
+    scope = {"type": "http", "method": "GET", "path": "/lab/gated", "query_string": query.encode()}
+    await app(scope | {"headers": [(b"accept-encoding", b"gzip"), (b"host", b"lab")]}, receive, send)
+    return body
 
 
-def test_leaving_ends_the_computation(server):
-    """A reader who goes away frees the core: afterwards a small recipe is answered at once."""
-    with get(f"{server}/lab/reverse?denoiser=exact&n=10000&T=2000&steps=2000") as response:
-        response.read(1000)
-    start = time.monotonic()
-    for seed in range(4):  # more than there are places, if the places were still taken
-        get(f"{server}/lab/reverse?sampler=ddim&steps=5&n=50&seed={seed}").read()
-    assert time.monotonic() - start < 30
+def test_a_hundred_students_cost_one_computation():
+    """A class that opens the same link is one computation; the gate holds it until all of them read along."""
+    app, gate, computed = gated(b"first", b"rest")
+    reading = set()
+
+    def heard(student, body):
+        reading.update([student] if body else [])
+        if len(reading) == 100:
+            gate.set()
+
+    async def students():
+        return await asyncio.gather(*(ask(app, "seed=4242", partial(heard, student)) for student in range(100)))
+
+    assert set(elsewhere(students())) == {b"firstrest"}
+    assert len(computed) == 1
+
+
+def test_frames_arrive_while_the_sampler_runs():
+    """Through everything that the app puts before its routes: what packs or gathers a stream would wait for its end."""
+    app, gate, _ = gated(b"first", b"rest")
+    seen = []
+
+    def heard(body):
+        seen.append((body, gate.is_set()))
+        if body == b"first":
+            gate.set()
+
+    assert elsewhere(ask(app, "seed=77", heard)) == b"firstrest"
+    assert (b"first", False) in seen
 
 
 @pytest.mark.parametrize(
@@ -224,17 +258,25 @@ def test_a_walk_does_not_wait_for_figures(server):
         assert all(json.loads(figure.result())["data"] for figure in drawn)
 
 
-def test_trainings_wait_in_line_and_bad_ones_are_named(server):
-    """One more than there are cores learns its place; a run without a proper name does not start."""
+def test_trainings_wait_in_line_and_who_leaves_gives_way(server):
+    """One more than there are cores learns its place, and gets the core of whoever goes, long before a TURN is over.
+
+    A run without a proper name does not start.
+    """
     address = f"{server}/lab/train?steps=100000&width=4&depth=1&batch=8&data=two_moons"
     for bad, words in (("run=mine", "run must be"), (f"run={'a' * 16}&after={'b' * 16}", "not on this server")):
         code, body = status(f"{address}&{bad}")
         assert code == 400
         assert words in body["error"]
     with contextlib.ExitStack() as open_now:
-        for k in range(MAX_COMPUTING):
-            assert b'"axis"' in open_now.enter_context(get(f"{address}&run={k:016x}")).read(100)
-        assert b'{"queued":1}' in open_now.enter_context(get(f"{address}&run={99:016x}")).read(20)
+        busy = [open_now.enter_context(get(f"{address}&run={k:016x}")) for k in range(MAX_COMPUTING)]
+        assert all(b'"axis"' in lesson.read(100) for lesson in busy)
+        late = open_now.enter_context(get(f"{address}&run={99:016x}", timeout=30))
+        said = late.read(20)
+        assert b'{"queued":1}' in said
+        busy[0].close()
+        while b'"axis"' not in said:
+            said += late.read(10)
 
 
 def test_own_data_are_in_the_link(server):
