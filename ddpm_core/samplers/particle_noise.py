@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,11 +26,12 @@ class ParticleNoise:
         self.seed, self.shape, self.device = seed, (n, *shape), torch.device(device)
         self.bits = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
         self.unused = self.bits.state
+        self.lock = threading.Lock()  # Philox has one, but before numpy 2.3 who holds it must not draw
         self.normal = np.random.Generator(self.bits).standard_normal
 
     def __call__(self, t: int) -> Tensor:
         """z for the step that leaves t, float32 [n, *shape]."""
-        with self.bits.lock:  # two threads may share the noise
+        with self.lock:  # two threads may share the noise
             self.unused["state"]["key"][1] = t  # a new Philox would cost three times as much at every step
             self.bits.state = self.unused
             z = self.normal(self.shape, dtype=np.float32)

@@ -40,3 +40,16 @@ def test_two_threads_may_share_the_noise():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_noise_is_drawn_where_philox_has_a_plain_lock(monkeypatch):
+    """As before numpy 2.3, which Python 3.10 has: whoever holds that lock cannot draw, and waited for ever."""
+
+    class Philox(np.random.Philox):
+        lock = threading.Lock()
+
+    monkeypatch.setattr(np.random, "Philox", Philox)
+    drawing = threading.Thread(target=ParticleNoise(seed=0, n=3).start, daemon=True)
+    drawing.start()
+    drawing.join(timeout=10)
+    assert not drawing.is_alive()
