@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ddpm_core.metrics.intervals import Measured, two_sample
+from ddpm_core.metrics.intervals import two_sample
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:
@@ -161,16 +160,6 @@ def recall(points: Tensor, first: Tensor, *, k: int = 5) -> Tensor:
     of a larger. ValueError unless a has more than k points.
     """
     return _inside(points, ~first, k, reach=16 * k)
-
-
-class PrecisionRecall(NamedTuple):
-    precision: Measured
-    recall: Measured
-
-
-def precision_recall(a: Tensor, b: Tensor, *, k: int = 5) -> PrecisionRecall:
-    """Both: the share of samples that look real, and the share of the data that the samples cover."""
-    return PrecisionRecall(precision(a, b, k=k), recall(a, b, k=k))
 
 
 def _inside(points: Tensor, first: Tensor, k: int, reach: int) -> Tensor:

@@ -18,7 +18,6 @@ from ddpm_core import (
     load_checkpoint,
 )
 from ddpm_core import device as devices
-from ddpm_core.metrics.intervals import Measured
 from ddpm_ui.recipes import (
     Noised,
     Recipe,
@@ -94,9 +93,12 @@ def closed_form(recipe: Noised) -> Generator[bytes, None, None]:
     yield json_chunk({"done": True})
 
 
-def measured(measures: list[tuple[str, str, Callable[[], Measured]]]) -> Generator[bytes, None, None]:
-    """What there is to say of a sample below its picture, a line more with every message."""
+def measured(measures: list[tuple[str, str, Callable[[], dict]]]) -> Generator[bytes, None, None]:
+    """What there is to say of a sample below its picture, a line more with every message.
+
+    A measure says its `value`, and of it what it knows: `floor` and `n`, the 95 % `interval`, the `p` of a test.
+    """
     metrics = []
     for name, unit, measure in measures:
-        metrics.append({"name": name, "unit": unit, **measure()._asdict()})
+        metrics.append({"name": name, "unit": unit, **measure()})
         yield json_chunk({"metrics": metrics})

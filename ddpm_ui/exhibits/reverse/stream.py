@@ -59,9 +59,9 @@ def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
     sample = step.x.cpu()
     few, true = sample[:MEASURED_SIZE], truth[:MEASURED_SIZE]
     measures = [
-        ("excess_nll", "nats", lambda: excess_nll(sample, mixture)),
-        ("sliced_w2", "", lambda: sliced_w2(few, true)),
-        ("energy_distance", "", lambda: energy_distance(few, true)),
+        ("excess_nll", "nats", lambda: excess_nll(sample, mixture)._asdict()),
+        ("sliced_w2", "", lambda: sliced_w2(few, true)._asdict()),
+        ("energy_distance", "", lambda: energy_distance(few, true)._asdict()),
     ]
     yield from measured(measures)
     yield json_chunk({"done": True})

@@ -25,16 +25,12 @@ from ddpm_core import (
 )
 from ddpm_core.samplers.registry import TRAITS
 from ddpm_core.samplers.stepping import levels
-from ddpm_ui.exhibits.particles import (
-    denoiser_of,
-)
+from ddpm_ui.exhibits.particles import denoiser_of
 from ddpm_ui.exhibits.plots import captioned
 from ddpm_ui.exhibits.solvers import plots
 from ddpm_ui.exhibits.solvers.recipe import Solvers
 from ddpm_ui.exhibits.solvers.stream import exact_places
-from ddpm_ui.recipes import (
-    mixture_of,
-)
+from ddpm_ui.recipes import RACERS, mixture_of
 from ddpm_ui.words import ASSETS
 
 NFES = (5, 8, 12, 20, 32, 50, 80)
@@ -135,22 +131,19 @@ def table() -> dict:
     return json.loads((ASSETS / "solver_table.json").read_text(encoding="utf-8"))
 
 
-def _rows(recipe: Solvers) -> dict[str, dict[str, list[float]]]:
-    """meaning -> solver -> distance at each of the table's nfe; empty for data that people made."""
-    return table()["data"].get(recipe.data, {}).get("rows", {})
+def _rows(recipe: Solvers) -> dict[str, dict[str, list[float] | None]]:
+    """meaning -> solver -> distance at each of the table's nfe, None for a solver that was not computed yet.
+
+    Empty for data that people made.
+    """
+    rows = table()["data"].get(recipe.data, {}).get("rows", {})
+    return {meaning: {name: found.get(name) for name in RACERS} for meaning, found in rows.items()}
 
 
 def enough(recipe: Solvers) -> go.Figure:
     """The smallest number of evaluations after which each solver is as good as perfect samples."""
     limit = table()["data"].get(recipe.data, {}).get("limit", 0.0)
-    need = {
-        meaning: {
-            name: next((nfe for nfe, value in zip(table()["nfe"], values, strict=True) if value <= limit), None)
-            for name, values in rows.items()
-        }
-        for meaning, rows in _rows(recipe).items()
-    }
-    return plots.enough(need, table()["nfe"], limit)
+    return plots.enough(_rows(recipe), table()["nfe"], limit)
 
 
 def whole(recipe: Solvers) -> go.Figure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -151,42 +151,62 @@ def local_errors(rows: Mapping[str, tuple[Sequence[float], Sequence[float]]], so
     )
 
 
-def enough(need: Mapping[str, Mapping[str, int | None]], nfes: Sequence[int], limit: float) -> go.Figure:
-    """For each denoiser and solver the smallest nfe that is enough to stay below `limit`, or a ring where none is."""
-    figure = go.Figure()
+def _solver_axis(figure: go.Figure, names: Sequence[str], computed: Collection[str]) -> go.Figure:
+    """A row for each solver, which says so where it was not computed."""
+    said = [f"choice_{name}" + ("" if name in computed else " · not_computed") for name in names]
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=said)
+    return figure.update_yaxes(range=[-0.7, len(names) - 0.3]) if len(computed) < len(names) else figure
+
+
+Rows = Mapping[str, Sequence[float] | None]  # solver -> distance at each nfe; None: not computed
+
+
+def enough(found: Mapping[str, Rows], nfes: Sequence[int], limit: float) -> go.Figure:
+    """For each denoiser and solver the smallest nfe that is enough to stay below `limit`, or a ring where none is.
+
+    found: denoiser -> Rows. Solvers that were not computed stand at the bottom, without a mark.
+    """
+    figure, never = go.Figure(), nfes[-1] * NEVER
+    need = {
+        meaning: {
+            name: next((nfe for nfe, value in zip(nfes, values, strict=True) if value <= limit), None)
+            for name, values in rows.items()
+            if values is not None
+        }
+        for meaning, rows in found.items()
+    }
     first = next(iter(need.values()), {})
-    never = nfes[-1] * NEVER
-    names = sorted(first, key=lambda name: (-(first[name] or math.inf), name))
-    for meaning, found in need.items():
-        x = [found.get(name) or never for name in names]
-        symbols = ["circle" if found.get(name) else "circle-open" for name in names]
+    missing = sorted(next(iter(found.values()), {}).keys() - first.keys())
+    names = [*missing, *sorted(first, key=lambda name: (-(first[name] or math.inf), name))]
+    for meaning, smallest in need.items():
+        drawn = [name for name in names if name in smallest]
+        symbols = ["circle" if smallest[name] else "circle-open" for name in drawn]
         marker = {"color": COLOURS[meaning], "size": 10 if meaning == "learned" else 7, "symbol": symbols}
-        figure.add_scatter(x=x, y=list(range(len(names))), mode="markers", name=f"{meaning}_denoiser", marker=marker)
-    said = {"n": len(names), "solver": "–", "nfe": "–", "limit": f"{limit:.3g}"}
-    if names and first[names[-1]]:
+        x, y = [smallest[name] or never for name in drawn], [names.index(name) for name in drawn]
+        figure.add_scatter(x=x, y=y, mode="markers", name=f"{meaning}_denoiser", marker=marker)
+    said = {"n": len(first), "solver": "–", "nfe": "–", "limit": f"{limit:.3g}"}
+    if first and first[names[-1]]:
         said |= {"solver": names[-1], "nfe": first[names[-1]]}
-    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=[f"choice_{name}" for name in names])
-    finished = labelled(figure, "nfe", "", Message("alt_enough" if names else "alt_no_table", said))
+    finished = labelled(figure, "nfe", "", Message("alt_enough" if first else "alt_no_table", said))
     ticks = {"tickvals": [*nfes, never], "ticktext": [*map(str, nfes), "never"]}
-    return finished.update_xaxes(type="log", **ticks)
+    return _solver_axis(finished, names, first).update_xaxes(type="log", **ticks)
 
 
-def solver_table(rows: Mapping[str, Sequence[float]], nfes: Sequence[int], limit: float) -> go.Figure:
+def solver_table(rows: Rows, nfes: Sequence[int], limit: float) -> go.Figure:
     """solver x nfe: the distance as a multiple of `limit`, the most that perfect samples show 97.5 times in 100."""
-    names = sorted(rows, key=lambda name: -sum(map(math.log, rows[name])))
-    ratios = [[value / limit for value in rows[name]] for name in names]
+    ratios = {name: [value / limit for value in values] for name, values in rows.items() if values is not None}
+    names = [*sorted(rows.keys() - ratios.keys()), *sorted(ratios, key=lambda name: -sum(map(math.log, ratios[name])))]
     figure = go.Figure()
-    if names:
+    if ratios:
+        every = [ratios.get(name, [None] * len(nfes)) for name in names]
         figure.add_heatmap(
-            z=[[math.log10(ratio) for ratio in row] for row in ratios],
-            text=[[f"{ratio:.1f}" for ratio in row] for row in ratios],
+            z=[[ratio and math.log10(ratio) for ratio in row] for row in every],
+            text=[["" if ratio is None else f"{ratio:.1f}" for ratio in row] for row in every],
             texttemplate="%{text}", x=list(map(str, nfes)), y=list(range(len(names))), showscale=False,
             zmin=-0.3, zmax=1.5, colorscale=[[0, "#009E73"], [0.17, "#bfe3d6"], [0.4, "#f3d9c6"], [1, "#D55E00"]],
             textfont={"color": "#1b1f24"}, hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(type="category").update_yaxes(
-        tickvals=list(range(len(names))), ticktext=[f"choice_{name}" for name in names]
-    )
-    reached = sum(ratio <= 1 for row in ratios for ratio in row)
-    said = {"n": len(names), "m": len(nfes), "reached": reached}
-    return labelled(figure, "nfe", "", Message("alt_whole" if names else "alt_no_table", said))
+    reached = sum(ratio <= 1 for row in ratios.values() for ratio in row)
+    said = {"n": len(ratios), "m": len(nfes), "reached": reached}
+    finished = labelled(figure, "nfe", "", Message("alt_whole" if ratios else "alt_no_table", said))
+    return _solver_axis(finished, names, ratios).update_xaxes(type="category")

@@ -11,9 +11,14 @@ from torch import Tensor
 
 from ddpm_core import (
     SAMPLERS,
+    GaussianMixture,
     ParticleNoise,
+    bootstrap_interval,
     exact_flow_between,
     excess_nll,
+    permutation_band,
+    precision,
+    recall,
     sliced_w2,
     strong_error,
 )
@@ -38,7 +43,8 @@ from ddpm_ui.server import wire
 from ddpm_ui.server.wire import PAUSE, Axis, json_chunk
 
 FOLLOWED = 300  # particles that are compared with the exact flow, which costs 256 exact evaluations of each
-LIVE = 1000  # particles behind the distance at every step
+LIVE = 1000  # particles behind the distance at every step, and behind precision and recall
+TESTED = 500  # particles that the permutation test divides
 
 
 @lru_cache(maxsize=128)
@@ -46,6 +52,19 @@ def exact_places(data: str, seed: int, n: int, here: NoiseLevel, there: NoiseLev
     """Where the exact flow carries the particles' noise from one level to another; [n, 2] float64."""
     start = math.hypot(*here) * ParticleNoise(seed, n).start()
     return exact_flow_between(mixture_of(data), start, here, there, steps=32)
+
+
+def _with_interval(x: Tensor, mixture: GaussianMixture) -> dict:
+    """Excess NLL with its bootstrap interval: within what other particles of this solver would move it."""
+    interval = bootstrap_interval(excess_nll, x, mixture, generator=torch.Generator().manual_seed(0))
+    return excess_nll(x, mixture)._asdict() | {"interval": list(interval)}
+
+
+def _with_test(x: Tensor, truth: Tensor) -> dict:
+    """Sliced W2 with a permutation test: how often chance alone divides all these points as unevenly."""
+    few, true = x[:TESTED], truth[:TESTED]
+    band = permutation_band(sliced_w2, few, true, repeats=99, generator=torch.Generator().manual_seed(0))
+    return sliced_w2(x[:MEASURED_SIZE], truth[:MEASURED_SIZE])._asdict() | {"p": band.p}
 
 
 def race(recipe: Racer) -> Generator[bytes, None, None]:
@@ -78,13 +97,15 @@ def race(recipe: Racer) -> Generator[bytes, None, None]:
         yield b""  # a place where Stop can take effect
     yield json_chunk({"series": {"name": "distance_now", "value": distances}})
     measures = [
-        ("excess_nll", "nats", lambda: excess_nll(x, mixture)),
-        ("sliced_w2", "", lambda: sliced_w2(x[:MEASURED_SIZE], truth[:MEASURED_SIZE])),
+        ("excess_nll", "nats", lambda: _with_interval(x, mixture)),
+        ("sliced_w2", "", lambda: _with_test(x, truth)),
+        ("precision", "", lambda: precision(x[:LIVE], truth[:LIVE])._asdict()),
+        ("recall", "", lambda: recall(x[:LIVE], truth[:LIVE])._asdict()),
     ]
     if not TRAITS[recipe.sampler].stochastic:
         few = min(recipe.n, FOLLOWED)
         ends = partial(exact_places, recipe.data, recipe.seed, few, levels(schedule)[-1])
-        measures.append(("strong_error", "", lambda: strong_error(x[:few], ends())))
+        measures.append(("strong_error", "", lambda: strong_error(x[:few], ends())._asdict()))
     yield from measured(measures)
     yield json_chunk({"done": True})
 

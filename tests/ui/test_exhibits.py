@@ -1,0 +1,110 @@
+"""The house of exhibits: arrows point one way, nothing outside a folder names what is in it, and a new one is local."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from gradio_client import Client
+
+from ddpm_ui.exhibits.exhibit import EXHIBITS as REGISTERED
+from ddpm_ui.exhibits.exhibit import Exhibit, register
+from ddpm_ui.exhibits.registry import EXHIBITS, FOLDERS
+from ddpm_ui.server.wire import Trajectory
+from ddpm_ui.words import STRINGS
+from tests.real import ROOT, served
+
+UI = ROOT / "ddpm_ui"
+FLOORS = ("words", "recipes", "server", "web", "exhibits", "page", "__main__")  # each may use those before it
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of ddpm_ui that a file imports at run time."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ddpm_ui"):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return {name.removeprefix("ddpm_ui.") for name in names}
+
+
+@pytest.mark.parametrize("path", sorted(UI.rglob("*.py")), ids=lambda path: str(path.relative_to(UI)))
+def test_arrows_point_one_way(path):
+    """page -> exhibits -> server, web -> recipes; what two exhibits share moves up."""
+    place = path.relative_to(UI).with_suffix("").parts
+    for name in imported(path):
+        if name.split(".")[0] in FLOORS:
+            assert FLOORS.index(name.split(".")[0]) <= FLOORS.index(place[0]), f"{path} imports {name}"
+    if place[0] == "exhibits" and place[1] in FOLDERS:
+        others = {name.split(".")[1] for name in imported(path) if name.startswith("exhibits.")} & set(FOLDERS)
+        assert others <= {place[1]}
+    assert path.read_text(encoding="utf-8").startswith('"""') or not path.stat().st_size
+
+
+@pytest.mark.parametrize("path", [UI / "page.py", *UI.glob("server/*.py"), *UI.glob("web/*.py"), UI / "recipes.py"])
+def test_only_the_registry_names_exhibits(path):
+    quoted = set(re.findall(r"[\"'](\w+)[\"']", path.read_text(encoding="utf-8")))
+    assert not quoted & (EXHIBITS.keys() - {"images", "views"})  # these two are other things as well
+
+
+def test_a_notebook_can_use_every_figure():
+    """Figures and streams import no gradio, so that whoever has plotly can draw them."""
+    files = [path for path in UI.glob("exhibits/*/*.py") if path.stem in ("figures", "plots", "stream", "recipe")]
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
+    code = (
+        f"import importlib, sys; [importlib.import_module(name) for name in {modules}]; print('gradio' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert len(modules) > 15 and run.stdout.strip() == "False"
+
+
+def test_names_that_are_taken_are_refused():
+    before = dict(REGISTERED)
+    one = next(iter(EXHIBITS.values()))
+    with pytest.raises(ValueError, match="two exhibits"):
+        register(one)
+    other = type("Other", (one.recipe,), {"tab": "other"})
+    with pytest.raises(ValueError, match="streams of the same name: chain"):
+        register(Exhibit(other, "tab_other", 9, one.build, streams={"chain": one.streams["chain"]}))
+    assert before == REGISTERED
+
+
+@pytest.mark.parametrize("exhibit", EXHIBITS.values(), ids=EXHIBITS)
+def test_every_exhibit_has_its_words_and_its_line_in_the_readme(exhibit):
+    assert all(exhibit.title in words for words in STRINGS.values())
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| **{STRINGS['en'][exhibit.title]}** |" in readme
+    if exhibit.takes_networks:
+        assert all(f"use_in_{exhibit.name}" in words for words in STRINGS.values())
+
+
+# ---- a new one: tests/ui/toy, as docs/EXTENDING.md tells ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    with served("-m", "tests.ui.toy", log=tmp_path_factory.mktemp("toy") / "log.txt") as address:
+        yield address
+
+
+def get(address):
+    with urllib.request.urlopen(address, timeout=60) as response:
+        return response.read()
+
+
+def test_a_new_exhibit_is_its_folder(toy):
+    """Its stream, its figure, its film and its endpoint are there; a bad link of it names the field."""
+    walk = Trajectory.decode([get(f"{toy}/lab/toy?speed=2&n=20")])
+    assert walk.header["axis"] == {"name": "model_time", "last": 10, "ends": ["left", "right"]}
+    assert "alpha" not in walk.header  # it has no schedule
+    assert (walk.at(10) - walk.at(0)).mean(0) == pytest.approx([2, 0], abs=0.01)
+    assert json.loads(get(f"{toy}/lab/figure/reach?speed=3"))["data"][0]["y"] == [0, 3]
+    assert len(json.loads(get(f"{toy}/lab/film/toy?n=5"))["data"]) > 3
+    with pytest.raises(urllib.error.HTTPError) as bad:
+        get(f"{toy}/lab/toy?speed=9")
+    assert "speed must be a number between 0.0 and 4.0" in json.loads(bad.value.read())["error"]
+    figure = Client(toy, verbose=False).predict(speed=0.5, n=7, film="0, 10", api_name="/toy")
+    assert [len(trace["x"]) for trace in figure["data"]] == [7, 7]
