@@ -15,12 +15,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from ddpm_core import (
-    DATASETS,
-    SCHEDULES,
-    GaussianMixture,
-    Schedule,
-)
+from ddpm_core import DATASETS, SCHEDULES, GaussianMixture, Schedule
 from ddpm_core.data.own_data import PREFIX, OwnDataError, decode
 from ddpm_core.samplers.registry import TRAITS
 from ddpm_ui.words import Message

@@ -8,23 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_core import (
-    DATASETS,
-    SAMPLERS,
-    SCHEDULES,
-    Denoiser,
-    MixtureDenoiser,
-    ParticleNoise,
-    load_checkpoint,
-)
+from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, Denoiser, MixtureDenoiser, ParticleNoise, load_checkpoint
 from ddpm_core import device as devices
-from ddpm_ui.recipes import (
-    Noised,
-    Recipe,
-    RecipeError,
-    film_times,
-    mixture_of,
-)
+from ddpm_ui.recipes import Noised, Recipe, RecipeError, film_times, mixture_of
 from ddpm_ui.server import models, wire
 from ddpm_ui.server.wire import Axis, json_chunk
 from ddpm_ui.words import name_of

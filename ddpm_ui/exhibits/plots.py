@@ -9,10 +9,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from ddpm_ui.server.wire import (
-    VIEW,
-    Trajectory,
-)
+from ddpm_ui.server.wire import VIEW, Trajectory
 from ddpm_ui.words import Message
 
 # One meaning, one colour, everywhere (Okabe & Ito 2008, safe for colour-blind eyes).

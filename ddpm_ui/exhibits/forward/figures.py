@@ -11,15 +11,11 @@ import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from ddpm_core import (
-    ParticleNoise,
-)
+from ddpm_core import ParticleNoise
 from ddpm_core.schedules import constant
 from ddpm_ui.exhibits.forward.recipe import Forward
 from ddpm_ui.exhibits.plots import COLOURS, LEGEND, labelled, stroke
-from ddpm_ui.recipes import (
-    mixture_of,
-)
+from ddpm_ui.recipes import mixture_of
 from ddpm_ui.words import Message, name_of
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from ddpm_ui.recipes import (
-    FILM_RULE,
-    Noised,
-    choice,
-)
+from ddpm_ui.recipes import FILM_RULE, Noised, choice
 
 BESIDE = ("nothing", "chain", "unshrunk", "constant")
 

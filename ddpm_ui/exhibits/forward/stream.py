@@ -7,22 +7,14 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from ddpm_core import (
-    MixtureDenoiser,
-    ParticleNoise,
-)
+from ddpm_core import MixtureDenoiser, ParticleNoise
 from ddpm_core.analysis.fields import DriftFields, drift_fields
 from ddpm_core.metrics.registry import moment_deviation
 from ddpm_core.schedules import constant, unshrunk
 from ddpm_ui.exhibits.forward.recipe import Forward
-from ddpm_ui.exhibits.particles import (
-    stored_times,
-    title,
-)
+from ddpm_ui.exhibits.particles import stored_times, title
 from ddpm_ui.exhibits.plane import LEVELS, POINTS, SIDE
-from ddpm_ui.recipes import (
-    mixture_of,
-)
+from ddpm_ui.recipes import mixture_of
 from ddpm_ui.server import wire
 from ddpm_ui.server.wire import Axis, json_chunk
 

@@ -6,24 +6,12 @@ import dataclasses
 import re
 from dataclasses import dataclass
 
-from ddpm_core import (
-    SCHEDULES,
-    SPACINGS,
-)
+from ddpm_core import SCHEDULES, SPACINGS
 from ddpm_core.data.images import CLASSES
 from ddpm_core.data.own_data import OwnDataError
 from ddpm_core.samplers.registry import TRAITS
 from ddpm_ui.exhibits.images import own_picture
-from ddpm_ui.recipes import (
-    BETA_RANGE,
-    FLOW_RACERS,
-    RACERS,
-    Noised,
-    RecipeError,
-    choice,
-    number,
-    several,
-)
+from ddpm_ui.recipes import BETA_RANGE, FLOW_RACERS, RACERS, Noised, RecipeError, choice, number, several
 
 GARMENTS = tuple(re.sub(r"\W", "_", name.lower()) for name in CLASSES)  # the classes, in a link
 TASKS = ("generate", "forward", "back", "interpolate", "inpaint")

@@ -8,14 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ddpm_core import (
-    Denoiser,
-    NetworkDenoiser,
-    ParticleNoise,
-    Schedule,
-    load_checkpoint,
-    schedule_for_nfe,
-)
+from ddpm_core import Denoiser, NetworkDenoiser, ParticleNoise, Schedule, load_checkpoint, schedule_for_nfe
 from ddpm_core import device as devices
 from ddpm_core.data.images import SIZE, examples, to_pixels, to_unit
 from ddpm_core.metrics.image_metrics import in_parts, shipped_classifier
@@ -25,9 +18,7 @@ from ddpm_core.samplers.image_edits import Inpainting, back_from, between_noises
 from ddpm_core.samplers.stepping import levels
 from ddpm_ui.exhibits.images import own_picture
 from ddpm_ui.exhibits.images.recipe import GARMENTS, Images
-from ddpm_ui.recipes import (
-    RecipeError,
-)
+from ddpm_ui.recipes import RecipeError
 from ddpm_ui.server import wire
 from ddpm_ui.server.wire import Axis, json_chunk
 from ddpm_ui.words import name_of

@@ -5,21 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ddpm_core import (
-    SAMPLERS,
-    SPACINGS,
-    Schedule,
-)
+from ddpm_core import SAMPLERS, SPACINGS, Schedule
 from ddpm_core.samplers.registry import OPTIONS, TRAITS
-from ddpm_ui.recipes import (
-    BETA_RANGE,
-    DENOISERS,
-    OWN_NETWORK,
-    Noised,
-    RecipeError,
-    choice,
-    number,
-)
+from ddpm_ui.recipes import BETA_RANGE, DENOISERS, OWN_NETWORK, Noised, RecipeError, choice, number
 
 
 def with_options(recipe: type) -> type:

@@ -7,12 +7,7 @@ from collections.abc import Generator
 
 import torch
 
-from ddpm_core import (
-    ParticleNoise,
-    energy_distance,
-    excess_nll,
-    sliced_w2,
-)
+from ddpm_core import ParticleNoise, energy_distance, excess_nll, sliced_w2
 from ddpm_core import device as devices
 from ddpm_ui.exhibits.particles import (
     CLOUD_SIZE,
@@ -25,9 +20,7 @@ from ddpm_ui.exhibits.particles import (
     title,
 )
 from ddpm_ui.exhibits.reverse.recipe import Reverse
-from ddpm_ui.recipes import (
-    mixture_of,
-)
+from ddpm_ui.recipes import mixture_of
 from ddpm_ui.server import wire
 from ddpm_ui.server.wire import Axis, json_chunk
 

@@ -9,9 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ddpm_core import (
-    fitted_order,
-)
+from ddpm_core import fitted_order
 from ddpm_core.metrics.registry import Metric
 from ddpm_ui.exhibits.plots import COLOURS, LOG, labelled, racer, stroke
 from ddpm_ui.words import Message

@@ -6,24 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 
-from ddpm_core import (
-    METRICS,
-    SCHEDULES,
-    SPACINGS,
-    Schedule,
-    schedule_for_nfe,
-)
-from ddpm_ui.recipes import (
-    BETA_RANGE,
-    DENOISERS,
-    FLOW_RACERS,
-    OWN_NETWORK,
-    RACERS,
-    Noised,
-    choice,
-    number,
-    several,
-)
+from ddpm_core import METRICS, SCHEDULES, SPACINGS, Schedule, schedule_for_nfe
+from ddpm_ui.recipes import BETA_RANGE, DENOISERS, FLOW_RACERS, OWN_NETWORK, RACERS, Noised, choice, number, several
 
 MAX_RACERS = 6
 DISTANCES = tuple(name for name, metric in METRICS.items() if metric.against != "flow")

@@ -36,9 +36,7 @@ from ddpm_ui.exhibits.particles import (
     title,
 )
 from ddpm_ui.exhibits.solvers.recipe import Racer, Solvers
-from ddpm_ui.recipes import (
-    mixture_of,
-)
+from ddpm_ui.recipes import mixture_of
 from ddpm_ui.server import wire
 from ddpm_ui.server.wire import PAUSE, Axis, json_chunk
 

@@ -5,17 +5,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from ddpm_core import (
-    SCHEDULES,
-    TrainConfig,
-)
+from ddpm_core import SCHEDULES, TrainConfig
 from ddpm_core.models.denoisers import TARGETS
 from ddpm_core.training.loop import WEIGHTINGS
-from ddpm_ui.recipes import (
-    Recipe,
-    choice,
-    number,
-)
+from ddpm_ui.recipes import Recipe, choice, number
 
 
 @dataclass(frozen=True)

@@ -32,15 +32,9 @@ from ddpm_core import (
 )
 from ddpm_core.models.networks import LAM_RANGE
 from ddpm_core.training.loop import levels_at, loss_floor, noise_levels
-from ddpm_ui.exhibits.particles import (
-    CLOUD_SIZE,
-    destination_colours,
-    title,
-)
+from ddpm_ui.exhibits.particles import CLOUD_SIZE, destination_colours, title
 from ddpm_ui.exhibits.train.recipe import Train
-from ddpm_ui.recipes import (
-    mixture_of,
-)
+from ddpm_ui.recipes import mixture_of
 from ddpm_ui.server import models, wire
 from ddpm_ui.server.wire import Axis, json_chunk
 

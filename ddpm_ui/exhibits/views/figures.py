@@ -34,17 +34,12 @@ from ddpm_core.samplers.reverse_step import (
     principal_marginal,
 )
 from ddpm_core.training.loop import levels_at
-from ddpm_ui.exhibits.particles import (
-    badge,
-    denoiser_of,
-)
+from ddpm_ui.exhibits.particles import badge, denoiser_of
 from ddpm_ui.exhibits.plots import captioned
 from ddpm_ui.exhibits.views import plots
 from ddpm_ui.exhibits.views.recipe import Views
 from ddpm_ui.exhibits.views.stream import LAM, _errors
-from ddpm_ui.recipes import (
-    mixture_of,
-)
+from ddpm_ui.recipes import mixture_of
 
 
 def errors(recipe: Views) -> go.Figure:

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from ddpm_core.analysis.bound import Bound
 from ddpm_core.metrics.intervals import Measured
-from ddpm_core.samplers.reverse_step import (
-    Estimate,
-)
+from ddpm_core.samplers.reverse_step import Estimate
 from ddpm_ui.exhibits.plots import COLOURS, LOG, labelled, square, stroke
 from ddpm_ui.words import Message
 

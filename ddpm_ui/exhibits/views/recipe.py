@@ -5,13 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from ddpm_ui.recipes import (
-    DENOISERS,
-    OWN_NETWORK,
-    Noised,
-    choice,
-    number,
-)
+from ddpm_ui.recipes import DENOISERS, OWN_NETWORK, Noised, choice, number
 
 
 @dataclass(frozen=True)

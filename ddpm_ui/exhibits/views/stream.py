@@ -8,24 +8,14 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ddpm_core import (
-    MixtureDenoiser,
-    ParticleNoise,
-    Prediction,
-)
+from ddpm_core import MixtureDenoiser, ParticleNoise, Prediction
 from ddpm_core.analysis.fields import conversion_residual
 from ddpm_core.training.loop import levels_at
-from ddpm_ui.exhibits.particles import (
-    badge,
-    denoiser_of,
-    title,
-)
+from ddpm_ui.exhibits.particles import badge, denoiser_of, title
 from ddpm_ui.exhibits.plane import LEVELS, SIDE
 from ddpm_ui.exhibits.plane import POINTS as PLANE
 from ddpm_ui.exhibits.views.recipe import Views
-from ddpm_ui.recipes import (
-    mixture_of,
-)
+from ddpm_ui.recipes import mixture_of
 from ddpm_ui.server import wire
 from ddpm_ui.server.wire import Axis, json_chunk
 
