@@ -12,7 +12,7 @@ from starlette.routing import Route
 from ddpm_ui.exhibits.plots import filmstrip
 from ddpm_ui.exhibits.tab import Tab
 from ddpm_ui.recipes import Recipe, film_times
-from ddpm_ui.server.routes import figure_route, film_route, stream_route, walk
+from ddpm_ui.server.routes import figure_route, film_route, running, stream_route
 from ddpm_ui.server.wire import Trajectory
 
 FILM_PARTICLES = 500  # of a film strip on the page
@@ -35,9 +35,7 @@ class Exhibit:
     build: Callable[[], Tab]  # called inside its gr.Tab
     streams: Mapping[str, Stream] = field(default_factory=dict)
     figures: Mapping[str, Callable[[Any], go.Figure]] = field(default_factory=dict)  # lab/figure/{name}?{the recipe}
-    network: Callable[[Any], Any] | None = (
-        None  # finds the network that a recipe asks for; RecipeError if there is none
-    )
+    network: Callable[[Any], Any] | None = None  # finds what a recipe asks for; RecipeError if it is not here
     film: str | None = None  # the stream whose stages are a film strip, lab/film/{name}, and a named endpoint
     routes: tuple[Route, ...] = ()  # what it serves besides
     plotly: bool = True  # whether plotly.js draws anything in it
@@ -62,7 +60,7 @@ class Exhibit:
             def draw(recipe: Any, chunks: list[bytes]) -> go.Figure:
                 return self.strip(chunks, getattr(recipe, "film", ()), FILM_PARTICLES)
 
-            routes.append(film_route(self.name, self.recipe, lambda recipe: walk(name, recipe, make), draw, check))
+            routes.append(film_route(self.name, self.recipe, lambda recipe: running(name, recipe, make), draw, check))
         return [*routes, *self.routes]
 
     @property

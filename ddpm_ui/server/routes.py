@@ -56,7 +56,7 @@ async def plotly_js(request: Request) -> Response:
 Check = Callable[[Recipe], object]  # RecipeError where a recipe names what is not here
 
 
-def walk(name: str, recipe: Recipe, make: Callable[..., Generator[bytes, None, None]]) -> Broadcast:
+def running(name: str, recipe: Recipe, make: Callable[..., Generator[bytes, None, None]]) -> Broadcast:
     """The stream of a recipe, which is the same for everybody."""
     return broadcast((name, recipe.query), lambda: make(recipe), lanes.walks)
 
@@ -70,7 +70,7 @@ def stream_route(
     async def stream(request: Request) -> Response:
         recipe = kind.of(request.query_params)
         check(recipe)
-        return streamed(walk(name, recipe, make), FRESH)
+        return streamed(running(name, recipe, make), FRESH)
 
     return Route(f"/lab/{name}", stream)
 
@@ -86,12 +86,12 @@ def figure_route(name: str, kind: type[Recipe], draw: Callable[..., go.Figure], 
         def drawn() -> Generator[bytes, None, None]:
             yield draw(recipe).to_json().encode()
 
-        running = broadcast((f"figure/{name}", recipe.query), drawn, lanes.figures)
-        async for _ in running.read():  # its place in the queue, if any
+        drawing = broadcast((f"figure/{name}", recipe.query), drawn, lanes.figures)
+        async for _ in drawing.read():  # its place in the queue, if any
             pass
-        if running.stale:
+        if drawing.stale:
             return JSONResponse({"error": str(FAILED), "message": FAILED}, 500)
-        return Response(b"".join(running.chunks), media_type="application/json", headers=FRESH)
+        return Response(b"".join(drawing.chunks), media_type="application/json", headers=FRESH)
 
     return Route(f"/lab/figure/{name}", figure)
 

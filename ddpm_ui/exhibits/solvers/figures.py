@@ -40,7 +40,7 @@ FEW = 150  # particles that are followed one by one with the exact denoiser
 PERFECT = 40  # clouds of true data behind the band of what perfect samples show
 
 
-def _grid(recipe: Solvers, name: str, nfes: tuple[int, ...] = NFES) -> dict[int, Schedule]:
+def _schedules(recipe: Solvers, name: str, nfes: tuple[int, ...] = NFES) -> dict[int, Schedule]:
     """nfe that is really spent -> the levels; each once, where a solver has few steps to choose from."""
     grids = (schedule_for_nfe(name, recipe.full_schedule, nfe, recipe.spacing) for nfe in nfes)
     price = TRAITS[name].per_step or 1
@@ -67,7 +67,7 @@ def strong(recipe: Solvers) -> go.Figure:
             continue
         for meaning, denoiser in _denoisers(recipe).items():
             curves[name, meaning] = {}
-            for nfe, grid in _grid(recipe, name).items():
+            for nfe, grid in _schedules(recipe, name).items():
                 exact = exact_places(recipe.data, recipe.seed, FEW, levels(grid)[-1], levels(grid)[1])
                 curves[name, meaning][nfe] = path_errors(name, denoiser, grid, noise, exact).median().item()
     orders = {name: TRAITS[name].order for name in recipe.solvers}
@@ -108,7 +108,7 @@ def law(recipe: Solvers) -> go.Figure:
             main = meaning != "exact" or recipe.denoiser == "exact"  # beside a network, the truth is a sketch
             mine = noise if main else ParticleNoise(recipe.seed, CLOUDED)
             curve = {}
-            for nfe, grid in _grid(recipe, name, NFES if main else NFES[::3]).items():
+            for nfe, grid in _schedules(recipe, name, NFES if main else NFES[::3]).items():
                 clouds = sample(name, denoiser, grid, mine).x.view(-1, CLOUDED, 2)
                 curve[nfe] = distances(recipe.metric, recipe.data, clouds)
             curves[name, meaning] = curve

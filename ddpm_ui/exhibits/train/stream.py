@@ -123,7 +123,7 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
             if step.step == config.steps or (step.step >= planned[0] and spent <= SHARE * (now - started)):
                 planned = [later for later in planned if later > step.step]
                 denoiser = NetworkDenoiser(step.ema, config.target)
-                walk = _walk(denoiser, noise)
+                walk = _path(denoiser, noise)
                 x = walk[0]
                 yield wire.shot(step.step, walk)
                 series["nll"].append(excess_nll(x, mixture))
@@ -152,7 +152,7 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
     yield json_chunk({"done": True})
 
 
-def _walk(denoiser: NetworkDenoiser, noise: ParticleNoise) -> Tensor:
+def _path(denoiser: NetworkDenoiser, noise: ParticleNoise) -> Tensor:
     """The particles at every level of the walk, [T + 1, n, 2], data first."""
     steps = list(SAMPLERS["ddim"](denoiser, WALK, WALK.scale[-1].item() * noise.start(), noise=noise))
     return torch.stack([step.x / WALK.scale[step.t].item() for step in reversed(steps)])
