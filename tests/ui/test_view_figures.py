@@ -141,7 +141,7 @@ def test_fresh_noise_changes_paths_and_leaves_the_marginals():
 
 def test_one_path_in_three_coordinates_ends_at_one_point():
     drawn = figure("coordinates", changed(particle=5))
-    preserving, flow, exploding = (trace(drawn, name) for name in ("variance preserving", "flow", "exploding"))
+    preserving, flow, exploding = (trace(drawn, name) for name in ("variance preserving", "flow", "variance exploding"))
     for other in (flow, exploding):
         assert (other.x[-1], other.y[-1]) == pytest.approx((preserving.x[-1], preserving.y[-1]), abs=1e-9)
     length = np.hypot(np.diff(flow.x), np.diff(flow.y)).sum()
@@ -151,7 +151,7 @@ def test_one_path_in_three_coordinates_ends_at_one_point():
 
 def test_the_flow_of_the_exact_denoiser_knows_the_density():
     drawn = figure("likelihood", Views(data="two_moons", denoiser="exact"))
-    dots = trace(drawn, "by the flow")
+    dots = trace(drawn, "probability-flow ODE")
     assert np.abs(np.array(dots.y) - np.array(dots.x)).max() < 1e-2
 
 

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from ddpm_core import fitted_order
 from ddpm_core.metrics.registry import Metric
 from ddpm_ui.exhibits.plots import COLOURS, LOG, labelled, racer, stroke
-from ddpm_ui.words import Message
+from ddpm_ui.words import Message, name_of
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 DASHES = {"learned": "solid", "exact": "dot"}
@@ -107,7 +107,7 @@ def law_errors(
     if min([low, *(v for curve in curves.values() for values in curve.values() for v in values)]) > 0:
         figure.update_yaxes(LOG)
     said = {
-        "metric": name_of_metric,
+        "metric": Message(name_of(name_of_metric), {}),
         "low": f"{low:.3g}",
         "high": f"{high:.3g}",
         "nfe": "–" if best == math.inf else best,
@@ -137,7 +137,8 @@ def local_errors(rows: Mapping[str, tuple[Sequence[float], Sequence[float]]], so
         figure.add_scatter(x=at, y=y, name=label, mode="markers", marker=tick, showlegend=False, row=2, col=1)
     worst = {spacing: max(error) for spacing, (_, error) in rows.items()}
     gentlest = min(worst, key=lambda spacing: worst[spacing])
-    said = {"solver": solver, "nfe": nfe, "spacing": gentlest, "worst": f"{worst[gentlest]:.3g}"}
+    said = {"nfe": nfe, "worst": f"{worst[gentlest]:.3g}"}
+    said |= {key: Message(name_of(name), {}) for key, name in (("solver", solver), ("spacing", gentlest))}
     finished = labelled(figure, "λ", "", Message("alt_steps", said))
     names = [f"choice_{spacing}" for spacing in rows]
     finished.update_yaxes(LOG, title="local error", row=1, col=1).update_xaxes(
@@ -184,7 +185,7 @@ def enough(found: Mapping[str, Rows], nfes: Sequence[int], limit: float) -> go.F
         figure.add_scatter(x=x, y=y, mode="markers", name=f"{meaning}_denoiser", marker=marker)
     said = {"n": len(first), "solver": "–", "nfe": "–", "limit": f"{limit:.3g}"}
     if first and first[names[-1]]:
-        said |= {"solver": names[-1], "nfe": first[names[-1]]}
+        said |= {"solver": Message(name_of(names[-1]), {}), "nfe": first[names[-1]]}
     finished = labelled(figure, "nfe", "", Message("alt_enough" if first else "alt_no_table", said))
     ticks = {"tickvals": [*nfes, never], "ticktext": [*map(str, nfes), "never"]}
     return _solver_axis(finished, names, first).update_xaxes(type="log", **ticks)

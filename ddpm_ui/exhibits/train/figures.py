@@ -25,7 +25,7 @@ def training_charts() -> dict[str, go.Figure]:
         ),
         "train-levels": chart(
             "λ", "loss",
-            curve("loss", "learned"), curve("floor", "exact"), curve("score error", "error"),
+            curve("loss", "learned"), curve("floor", "exact"), curve("relative error of the score", "error"),
             alt="alt_levels",
         ),
         "train-distance": chart(

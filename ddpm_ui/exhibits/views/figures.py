@@ -121,7 +121,7 @@ def modes(recipe: Views) -> go.Figure:
     ladder = SCHEDULES["karras"](10, sigma_min=0.05, sigma_max=8.0)
     each, level = 60, (1.0, ladder.sigma[1].item())
     walks = {
-        "at one level": langevin(exact, 3 * noise.start(), *level, steps=each * ladder.T, noise=noise),
+        "one noise level": langevin(exact, 3 * noise.start(), *level, steps=each * ladder.T, noise=noise),
         "annealed": annealed(exact, ladder, ladder.scale[-1] * noise.start(), steps_per_level=each, noise=noise),
     }
     shares = {name: [(move.x[:, 0] < 0).double().mean().item() for move in walk] for name, walk in walks.items()}
@@ -200,7 +200,7 @@ FEW = 50  # training points, few enough to see each
 
 
 def recite(recipe: Views) -> go.Figure:
-    """What a perfect model of a few training points generates, and what the denoiser does, from the same noise."""
+    """What the optimal model of a few training points generates, and what the denoiser does, from the same noise."""
     mixture, noise = mixture_of(recipe.data), ParticleNoise(recipe.seed, 200)
     points = mixture.sample(FEW, generator=torch.Generator().manual_seed(recipe.seed))
     fresh = mixture.sample(2000, generator=torch.Generator().manual_seed(recipe.seed + 1))

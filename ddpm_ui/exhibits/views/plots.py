@@ -81,10 +81,10 @@ def likelihoods(exact: Tensor, by_flow: Tensor) -> go.Figure:
     figure, ends = go.Figure(), [exact.min().item(), exact.max().item()]
     figure.add_scatter(x=ends, y=ends, mode="lines", name="exact", line=stroke("exact"))
     marker = {"size": 4, "color": COLOURS["learned"]}
-    figure.add_scatter(x=exact.tolist(), y=by_flow.tolist(), mode="markers", name="by the flow", marker=marker)
+    figure.add_scatter(x=exact.tolist(), y=by_flow.tolist(), mode="markers", name="probability-flow ODE", marker=marker)
     gap = (by_flow.double() - exact).mean().item()
     alt = Message("alt_likelihoods", {"n": len(exact), "gap": f"{gap:+.3f}"})
-    return labelled(figure, "exact log p, nats", "by the flow, nats", alt)
+    return labelled(figure, "exact log p, nats", "log p by the ODE, nats", alt)
 
 
 def memorisation(
@@ -103,7 +103,7 @@ def memorisation(
     finished = labelled(figure, "λ", "", Message("alt_memory", said))
     return (
         finished.update_yaxes(title="points", row=1)
-        .update_yaxes(title="0 law … 1 points", row=2)
+        .update_yaxes(title="0 = true score, 1 = memorised", row=2)
         .update_xaxes(title="", row=1)
     )
 
@@ -130,17 +130,17 @@ def origins(x: Tensor, draws: Tensor, mean: Tensor, said: Tensor, t: int) -> go.
 
 
 def mode_shares(shares: Mapping[str, Sequence[float]], truth: float) -> go.Figure:
-    """The share of particles in the larger mode over Langevin moves."""
-    figure, meaning = go.Figure(), {"at one level": "error", "annealed": "learned"}
+    """The share of particles in the larger mode over Langevin steps."""
+    figure, meaning = go.Figure(), {"one noise level": "error", "annealed": "learned"}
     for name, share in shares.items():
         figure.add_scatter(
             x=list(range(1, len(share) + 1)), y=share, mode="lines", name=name, line=stroke(meaning[name])
         )
     figure.add_hline(y=truth, line=stroke("exact"))
     figure.update_yaxes(range=[0.4, 1])
-    ends = {name.split()[0]: f"{share[-1]:.2f}" for name, share in shares.items()}
-    said = {"one": ends["at"], "annealed": ends["annealed"], "truth": f"{truth:.2f}"}
-    return labelled(figure, "moves", "share of the larger mode", Message("alt_modes", said))
+    ends = {name: f"{share[-1]:.2f}" for name, share in shares.items()}
+    said = {"one": ends["one noise level"], "annealed": ends["annealed"], "truth": f"{truth:.2f}"}
+    return labelled(figure, "Langevin steps", "share of the larger mode", Message("alt_modes", said))
 
 
 def _churned(eta: float) -> str:
@@ -167,13 +167,13 @@ def three_coordinates(preserving: Tensor, exploding: Tensor, flow: Tensor, eps: 
     for name, path, meaning, column in (
         ("variance preserving", preserving, "learned", 1),
         ("flow", flow, "data", 1),
-        ("exploding", exploding, "noise", 2),
+        ("variance exploding", exploding, "noise", 2),
     ):
         x, y = path.T.tolist()
         figure.add_scatter(x=x, y=y, mode="lines", name=name, line=stroke(meaning), row=1, col=column)
     ends = torch.stack([flow[-1], eps.double()])
     x, y = ends.T.tolist()
-    figure.add_scatter(x=x, y=y, mode="lines", name="conditional", line=stroke("exact", "dot"), row=1, col=1)
+    figure.add_scatter(x=x, y=y, mode="lines", name="conditional path", line=stroke("exact", "dot"), row=1, col=1)
     apart = (preserving[-1] - flow[-1]).abs().max().item()
     figure.update_yaxes(scaleanchor="x", row=1, col=1).update_yaxes(scaleanchor="x2", row=1, col=2)
     return labelled(figure, "", "", Message("alt_coordinates", {"apart": f"{apart:.1e}"}))
@@ -197,12 +197,12 @@ def ways_back(paths: Mapping[float, Tensor]) -> go.Figure:
 
 
 def recitation(points: Tensor, perfect: Tensor, other: Tensor, distance: Sequence[Measured], badge: str) -> go.Figure:
-    """Training points [N, 2] as rings; on them the samples of their perfect model, beside them those of another one.
+    """Training points [N, 2] as rings; left with samples of their optimal model, right with those of another model.
 
     distance: of each model's samples to the nearest training point. badge: whether the other model is learned or exact.
     """
     figure = make_subplots(1, 2, horizontal_spacing=0.08)
-    models = (("perfect model", perfect, "exact"), (badge, other, badge))
+    models = (("optimal model", perfect, "exact"), (f"{badge} denoiser", other, badge))
     for column, (name, cloud, meaning) in enumerate(models, start=1):
         x, y = points.T.tolist()
         ring = {"color": COLOURS["data"], "size": 9, "symbol": "circle-open"}
