@@ -42,6 +42,7 @@ from ddpm_ui.server.wire import PAUSE, Axis, json_chunk
 
 FOLLOWED = 300  # particles that are compared with the exact flow, which costs 256 exact evaluations of each
 LIVE = 1000  # particles behind the distance at every step, and behind precision and recall
+NEIGHBOURS = 5  # of precision and recall, which need more points than that
 TESTED = 500  # particles that the permutation test divides
 
 
@@ -97,9 +98,12 @@ def race(recipe: Racer) -> Generator[bytes, None, None]:
     measures = [
         ("excess_nll", "nats", lambda: _with_interval(x, mixture)),
         ("sliced_w2", "", lambda: _with_test(x, truth)),
-        ("precision", "", lambda: precision(x[:LIVE], truth[:LIVE])._asdict()),
-        ("recall", "", lambda: recall(x[:LIVE], truth[:LIVE])._asdict()),
     ]
+    if recipe.n > NEIGHBOURS:
+        measures += [
+            ("precision", "", lambda: precision(x[:LIVE], truth[:LIVE], k=NEIGHBOURS)._asdict()),
+            ("recall", "", lambda: recall(x[:LIVE], truth[:LIVE], k=NEIGHBOURS)._asdict()),
+        ]
     if not TRAITS[recipe.sampler].stochastic:
         few = min(recipe.n, FOLLOWED)
         ends = partial(exact_places, recipe.data, recipe.seed, few, levels(schedule)[-1])
