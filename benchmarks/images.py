@@ -17,7 +17,7 @@ from benchmarks.row import Row, medians
 from ddpm_core import NetworkDenoiser, device, load_checkpoint
 from ddpm_core.__main__ import last_step
 from ddpm_core.data.images import SIZE
-from ddpm_core.models.denoisers import PRECISIONS
+from ddpm_core.models.precision import PRECISIONS, in_precision
 from ddpm_core.schedules import SCHEDULES
 from ddpm_ui.server.wire import Trajectory
 from tests.real import served
@@ -52,7 +52,7 @@ def _speed() -> Iterator[Row]:
     def drawn(denoiser: NetworkDenoiser) -> float:
         return last_step("ddim", denoiser, schedule, N, 0, {}, denoiser.net.shape).x.mean().item()
 
-    ways: dict[str, Callable[[], object]] = {name: partial(drawn, denoiser.in_precision(name)) for name in PRECISIONS}
+    ways: dict[str, Callable[[], object]] = {name: partial(drawn, in_precision(denoiser, name)) for name in PRECISIONS}
     ways["theirs"] = lambda: pipeline(batch_size=N, num_inference_steps=NFE, output_type="np")
     seconds = medians(ways, 7)
     what = f"{N} pictures, {NFE} evaluations, {device.describe(where)}"

@@ -64,7 +64,7 @@ def rows() -> Iterator[Row]:
     betas, lam = schedule.betas.float().to(device), schedule.lam.float().to(device)
 
     def ours():
-        steps = devices.walk("ddpm", denoiser, schedule, noise.start(), noise=noise, variance="beta")
+        steps = devices.run_sampler("ddpm", denoiser, schedule, noise.start(), noise=noise, variance="beta")
         deque(steps, maxlen=1)[0].x.cpu()  # on a GPU, wait for it
 
     peers = [

@@ -29,7 +29,6 @@ from ddpm_core import (
     sliced_w2,
 )
 from ddpm_core.samplers.registry import TRAITS, steps_for
-from ddpm_core.samplers.stepping import levels
 from ddpm_core.schedules import even_in_lam, karras, linear
 
 N = 2_000  # points, wherever time is measured
@@ -117,7 +116,7 @@ def quality() -> Iterator[Row]:
 def largest_error(name: str, mixture: GaussianMixture, nfe: int, n: int = 60) -> float:
     """Largest root-mean-square distance to the exact flow over the levels above data."""
     schedule, noise = even_in_lam(steps_for(name, nfe), *LAM), ParticleNoise(0, n)
-    level, worst = levels(schedule), 0.0
+    level, worst = schedule.levels, 0.0
     exact = noise.start().double()
     for here, there in pairwise(SAMPLERS[name](MixtureDenoiser(mixture), schedule, exact, noise=noise)):
         if there.t > 0:

@@ -23,11 +23,13 @@ from ddpm_core import device
 from ddpm_core.data.datasets import DATASETS
 from ddpm_core.data.images import fashion_mnist, grid
 from ddpm_core.data.mixtures import GaussianMixture
+from ddpm_core.guidance.labels import guided
 from ddpm_core.metrics.image_evaluation import ImageEvaluator, SamplingConfig, draw, measure_images
 from ddpm_core.metrics.registry import Measured, energy_distance, excess_nll, sliced_w2
 from ddpm_core.models import checkpoints
-from ddpm_core.models.denoisers import PRECISIONS, TARGETS, Denoiser, NetworkDenoiser, guided
+from ddpm_core.models.denoisers import TARGETS, Denoiser, NetworkDenoiser
 from ddpm_core.models.networks import LAM_RANGE, MLP, NETWORKS, UNet
+from ddpm_core.models.precision import PRECISIONS, in_precision
 from ddpm_core.samplers.registry import OPTIONS, SAMPLERS, TRAITS, ParticleNoise, Step
 from ddpm_core.schedules import SCHEDULES, SPACINGS, Schedule
 from ddpm_core.training.distillation import Teacher
@@ -63,7 +65,9 @@ def last_step(
 ) -> Step:
     where = device.pick()
     noise = ParticleNoise(seed, n, shape, device=where)
-    steps = device.walk(sampler, denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise, **options)
+    steps = device.run_sampler(
+        sampler, denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise, **options
+    )
     return deque(tqdm(steps, total=schedule.T + 1, disable=not bar, leave=False), maxlen=1)[0]
 
 
@@ -199,13 +203,17 @@ def loaded(args: argparse.Namespace) -> NetworkDenoiser:
     """The checkpoint of a command, on the device and in the precision that were asked for, else the fastest there."""
     where = device.pick()
     denoiser = checkpoints.load_checkpoint(args.checkpoint, where)
-    fastest = device.precision(where) if isinstance(denoiser.net, UNet) else denoiser.precision
-    return denoiser.in_precision(getattr(args, "precision", fastest))
+    fastest = device.precision(where) if of_images(denoiser) else PRECISIONS[0]
+    return in_precision(denoiser, getattr(args, "precision", fastest))
+
+
+def of_images(denoiser: NetworkDenoiser) -> bool:
+    return len(denoiser.net.shape) > 1
 
 
 def sample_command(args: argparse.Namespace) -> None:
     denoiser = loaded(args)
-    images = isinstance(denoiser.net, UNet)
+    images = of_images(denoiser)
     for name, value in (FOR_IMAGES if images else FOR_POINTS)["sample"].items():
         if not hasattr(args, name):
             setattr(args, name, value)
@@ -232,7 +240,7 @@ def sample_command(args: argparse.Namespace) -> None:
 
 def evaluate_command(args: argparse.Namespace) -> None:
     denoiser = loaded(args)
-    if isinstance(denoiser.net, UNet):
+    if of_images(denoiser):
         evaluate_images(denoiser, args)
     else:
         show(measure(denoiser, DATASETS[denoiser.metadata["dataset"]](), args.samples, args.seed))

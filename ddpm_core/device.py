@@ -13,7 +13,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ddpm_core.models.denoisers import Denoiser, along
+from ddpm_core.models.denoisers import Denoiser
+from ddpm_core.models.prepared import prepared
 from ddpm_core.samplers.registry import SAMPLERS, Noise, Step
 from ddpm_core.schedules import Schedule
 
@@ -48,7 +49,9 @@ def precision(device: torch.device) -> str:
     return "bfloat16" if device.type == "cpu" and known.get("avx512_bf16") else "float32"
 
 
-def walk(name: str, denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, **options) -> Iterator[Step]:
+def run_sampler(
+    name: str, denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, **options
+) -> Iterator[Step]:
     """SAMPLERS[name] on the device of x_T [n, ...]: on CUDA replayed as one graph, elsewhere as it stands.
 
     KeyError lists the known samplers.
@@ -79,10 +82,10 @@ class _Recording:
             self.used.add(t)
             return self.z[t]
 
-        prepared = along(denoiser, schedule)  # copies from the CPU, which a capture cannot hold
+        ready = prepared(denoiser, schedule.levels)  # copies from the CPU, which a capture cannot hold
 
         def record() -> Iterator[Step]:
-            return SAMPLERS[name](prepared, schedule, self.x_T, noise=noise, **options)
+            return SAMPLERS[name](ready, schedule, self.x_T, noise=noise, **options)
 
         side = torch.cuda.Stream(x_T.device)  # libraries set themselves up at first use, which a capture must not see
         side.wait_stream(torch.cuda.current_stream(x_T.device))

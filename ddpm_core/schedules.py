@@ -14,7 +14,24 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+NoiseLevel = tuple[float, float]  # alpha, sigma
 SPACINGS = ("trailing", "leading", "linspace", "uniform_lam", "karras")
+
+
+def half_log_snr(alpha: float, sigma: float) -> float:
+    """lam = log(alpha / sigma), infinite at either end."""
+    return math.log(alpha / sigma) if alpha > 0 and sigma > 0 else math.copysign(math.inf, alpha - sigma)
+
+
+def amplitudes(lam: Tensor) -> tuple[Tensor, Tensor]:
+    """(alpha, sigma) of variance-preserving noise at half-log-SNR lam: alpha^2 = 1 / (1 + exp(-2 lam))."""
+    return torch.sigmoid(2 * lam).sqrt(), torch.sigmoid(-2 * lam).sqrt()
+
+
+def levels_at(lam: Tensor) -> list[NoiseLevel]:
+    """(alpha, sigma) of each of lam [L], as denoisers take them."""
+    alpha, sigma = amplitudes(lam)
+    return list(zip(alpha.tolist(), sigma.tolist(), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +56,11 @@ class Schedule:
     @property
     def T(self) -> int:
         return len(self.alpha) - 1
+
+    @cached_property
+    def levels(self) -> list[NoiseLevel]:
+        """(alpha_t, sigma_t) for t = 0..T, as denoisers take them."""
+        return list(zip(self.alpha.tolist(), self.sigma.tolist(), strict=True))
 
     @cached_property
     def scale(self) -> Tensor:
@@ -151,8 +173,8 @@ def from_betas(betas: Tensor) -> Schedule:
 
 def even_in_lam(T: int, lam_min: float, lam_max: float) -> Schedule:
     """Variance preserving: T levels evenly spaced in lam, the half-log-SNR, from lam_max to lam_min; and data."""
-    lam, zero = _evenly(T, lam_max, lam_min, T), torch.zeros(1, dtype=torch.float64)
-    return Schedule(torch.cat([zero + 1, (2 * lam).sigmoid().sqrt()]), torch.cat([zero, (-2 * lam).sigmoid().sqrt()]))
+    alpha, sigma = amplitudes(_evenly(T, lam_max, lam_min, T))
+    return Schedule(torch.cat([alpha.new_ones(1), alpha]), torch.cat([sigma.new_zeros(1), sigma]))
 
 
 def unshrunk(schedule: Schedule) -> Schedule:

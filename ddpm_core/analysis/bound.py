@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from ddpm_core.data.mixtures import GaussianMixture
-from ddpm_core.models.denoisers import Denoiser, along
+from ddpm_core.models.denoisers import Denoiser
+from ddpm_core.models.prepared import prepared
 from ddpm_core.samplers.reverse_step import posterior_coefficients, reverse_variances
 from ddpm_core.schedules import Schedule
 
@@ -44,11 +45,11 @@ def squared_errors(
     E tr Cov(x0 | x_t) + E|E[x0 | x_t] - x0-hat|^2; x_t decides both, which leaves far less to chance than x0 does. The
     denoiser is asked in float32.
     """
-    denoiser, D, shape = along(denoiser, schedule), mixture.D, (schedule.T, n, mixture.D)
+    denoiser, D, shape = prepared(denoiser, schedule.levels), mixture.D, (schedule.T, n, mixture.D)
     x0 = mixture.sample(schedule.T * n, generator=generator).view(shape)
     eps = torch.randn(shape, generator=generator, dtype=torch.float64, device=generator.device).cpu()
     means, errors = [], []
-    for t, (alpha, sigma) in enumerate(zip(schedule.alpha[1:].tolist(), schedule.sigma[1:].tolist(), strict=True)):
+    for t, (alpha, sigma) in enumerate(schedule.levels[1:]):
         x = alpha * x0[t] + sigma * eps[t]
         wrong = mixture.denoise(x.float(), alpha, sigma) - denoiser(x.float(), alpha, sigma).x0
         squared = D * mixture.posterior_variance(x, alpha, sigma) + wrong.square().sum(-1)  # [n]

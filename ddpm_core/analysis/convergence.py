@@ -13,7 +13,6 @@ from ddpm_core.data.mixtures import GaussianMixture
 from ddpm_core.models.denoisers import Denoiser, MixtureDenoiser
 from ddpm_core.samplers.exact_flow import exact_flow_between
 from ddpm_core.samplers.registry import SAMPLERS, TRAITS, ParticleNoise, Step, steps_for
-from ddpm_core.samplers.stepping import levels
 from ddpm_core.schedules import Schedule
 
 
@@ -57,7 +56,7 @@ def local_errors(name: str, mixture: GaussianMixture, schedule: Schedule, noise:
     """
     if TRAITS[name].stochastic:
         raise ValueError(f"{name} adds fresh noise: its steps have no local error")
-    x_T, level = schedule.scale[-1] * noise.start().double(), levels(schedule)
+    x_T, level = schedule.scale[-1] * noise.start().double(), schedule.levels
     errors = []
     for before, after in pairwise(SAMPLERS[name](MixtureDenoiser(mixture), schedule, x_T, noise=noise)):
         exact = exact_flow_between(mixture, before.x, level[before.t], level[after.t], steps=8)

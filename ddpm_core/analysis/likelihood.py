@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ddpm_core.models.denoisers import Denoiser, MixtureDenoiser
-from ddpm_core.training.loop import levels_at
+from ddpm_core.schedules import levels_at
 
 # Half-log-SNR 6 (data of bandwidth 0.05 and more) .. -9 (noise), densest where standardised data take shape: on the
 # Swiss roll the error is 20 times smaller than with as many equal steps.

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ddpm_core import device
 from ddpm_core.data.images import Images, fashion_mnist, grid
+from ddpm_core.guidance.labels import guided
 from ddpm_core.metrics.image_metrics import (
     Classifier,
     fit_classifier,
@@ -26,7 +27,8 @@ from ddpm_core.metrics.image_metrics import (
     nearest,
     shipped_classifier,
 )
-from ddpm_core.models.denoisers import NetworkDenoiser, evaluations, guided
+from ddpm_core.models.denoisers import NetworkDenoiser, evaluations
+from ddpm_core.models.precision import precision_of
 from ddpm_core.samplers.particle_noise import ParticleNoise
 from ddpm_core.samplers.registry import steps_for
 from ddpm_core.schedules import SCHEDULES
@@ -64,7 +66,7 @@ def draw(denoiser: NetworkDenoiser, n: int, ways: SamplingConfig, seed: int) -> 
         steps = steps_for(ways.sampler, ways.nfe // evaluations(asked))
         schedule = SCHEDULES["cosine"](1000).subsample(steps, ways.spacing)
         start = schedule.scale[-1].item() * noise.start()
-        parts.append(deque(device.walk(ways.sampler, asked, schedule, start, noise=noise), maxlen=1)[0].x.cpu())
+        parts.append(deque(device.run_sampler(ways.sampler, asked, schedule, start, noise=noise), maxlen=1)[0].x.cpu())
     return Images.of(torch.cat(parts), labels)
 
 
@@ -103,7 +105,7 @@ def measure_images(
         tell(f"{way.sampler:<10} {way.nfe:4} {way.weight:6}", row)
         rows.append(way._asdict() | {"n": n, "seeds": len(seeds)} | row | bounds)
     told = f"; means of {len(seeds)} seeds ± their standard deviation" if len(seeds) > 1 else ""
-    print(f"floor: {n} real images, ceiling: noise; in {denoiser.precision}{told}")
+    print(f"floor: {n} real images, ceiling: noise; in {precision_of(denoiser)}{told}")
     return rows
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ddpm_core.models.denoisers import Denoiser
 from ddpm_core.models.prediction import Prediction
-from ddpm_core.samplers.stepping import Counted, Noise, Step, arrived, levels, strides
+from ddpm_core.samplers.stepping import Counted, Noise, Step, final_step, in_range, strides_of
 from ddpm_core.schedules import Schedule
 
 SHORTEST = 1e-6  # radians; steps this short are taken whatever they do
@@ -33,13 +33,12 @@ def adaptive(
     sampler, particle i depends on the others: within the tolerance. Raises ValueError unless tolerance lies in
     1e-8 .. 1, FloatingPointError if the flow diverges.
     """
-    if not 1e-8 <= tolerance <= 1:
-        raise ValueError(f"tolerance must lie in 1e-8 .. 1, got {tolerance}")
+    in_range("tolerance", tolerance, 1e-8, 1)
     return _adaptive(Counted(denoiser), schedule, x_T, tolerance)
 
 
 def _adaptive(ask: Counted, schedule: Schedule, x_T: Tensor, tolerance: float) -> Iterator[Step]:
-    level, scale = levels(schedule), schedule.scale.tolist()
+    level, scale = schedule.levels, schedule.scale.tolist()
     theta = [math.atan2(sigma, alpha) for alpha, sigma in level]
 
     def slope(y: Tensor, angle: float) -> Tensor:
@@ -69,4 +68,4 @@ def _adaptive(ask: Counted, schedule: Schedule, x_T: Tensor, tolerance: float) -
                 yield Step(t, prediction.x, prediction, ask.nfe)
             here, y, k1 = there, end, k4
         h *= min(max(0.9 * (tolerance / max(error, 1e-300)) ** (1 / 3), 0.2), 5.0)
-    yield arrived(strides(schedule)[0].towards(prediction), ask.nfe)
+    yield final_step(strides_of(schedule)[0].ddim(prediction), ask.nfe)

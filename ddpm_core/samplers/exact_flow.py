@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from ddpm_core.data.mixtures import GaussianMixture
-from ddpm_core.models.denoisers import NoiseLevel
-from ddpm_core.schedules import Schedule
+from ddpm_core.schedules import NoiseLevel, Schedule
 
 # Bound on the root-mean-square error of exact_flow on DATASETS, in their units. It comes from the few particles that
 # start where the flow divides between two parts of the data; half of all err by less than a hundredth of it.
@@ -29,8 +28,7 @@ def exact_flow(mixture: GaussianMixture, x_T: Tensor, schedule: Schedule, *, ste
     matters. `steps` steps of the classical fourth-order Runge-Kutta method: 4 steps evaluations of mixture.denoise, an
     error that falls as steps^-4. ValueError for a mixture with a zero variance: its flow does not end smoothly.
     """
-    start = schedule.alpha[-1].item(), schedule.sigma[-1].item()
-    return exact_flow_between(mixture, x_T, start, (1.0, 0.0), steps=steps)
+    return exact_flow_between(mixture, x_T, schedule.levels[-1], (1.0, 0.0), steps=steps)
 
 
 def exact_flow_between(

@@ -6,14 +6,15 @@ alone: points x [n, ...] of any shape will do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from ddpm_core.models.denoisers import Denoiser, NoiseLevel, along, evaluations
+from ddpm_core.models.denoisers import Denoiser, evaluations
 from ddpm_core.models.prediction import Prediction
-from ddpm_core.schedules import Schedule
+from ddpm_core.models.prepared import prepared
+from ddpm_core.schedules import NoiseLevel, Schedule
 
 
 def back_from(x0: Tensor, schedule: Schedule, t: int, eps: Tensor) -> tuple[Schedule, Tensor]:
@@ -52,8 +53,8 @@ class Inpainting:
         self.denoiser, self.known, self.mask = denoiser, known, mask
         self.evaluations = evaluations(denoiser)
 
-    def along(self, schedule: Schedule, between: Sequence[NoiseLevel] = ()) -> Inpainting:
-        return Inpainting(along(self.denoiser, schedule, between), self.known, self.mask)
+    def prepare(self, levels: Iterable[NoiseLevel]) -> Inpainting:
+        return Inpainting(prepared(self.denoiser, levels), self.known, self.mask)
 
     def __call__(self, x: Tensor, alpha: float, sigma: float) -> Prediction:
         x0 = self.denoiser(x, alpha, sigma).x0

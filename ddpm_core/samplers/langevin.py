@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ddpm_core.models.denoisers import Denoiser, along
+from ddpm_core.models.denoisers import Denoiser
+from ddpm_core.models.prepared import prepared
 from ddpm_core.samplers.stepping import Noise
 from ddpm_core.schedules import Schedule
 
@@ -52,6 +53,5 @@ def annealed(
     Their step sizes, proportional to sigma^2; x is handed from level to level as it is. It starts well from
     schedule.scale[-1] * noise.start(), and ends at level 1, with that level's noise still on it.
     """
-    pairs = zip(schedule.alpha.tolist()[:0:-1], schedule.sigma.tolist()[:0:-1], strict=True)
-    levels = [level for level in pairs for _ in range(steps_per_level)]
-    return _moves(along(denoiser, schedule), x, levels, step, noise)
+    levels = [level for level in schedule.levels[:0:-1] for _ in range(steps_per_level)]
+    return _moves(prepared(denoiser, schedule.levels), x, levels, step, noise)

@@ -1,14 +1,14 @@
-"""Multistep solvers: one evaluation a step, and a polynomial through what the denoiser said before.
+"""Multistep solvers: one evaluation a step, and a polynomial through the last few answers of the denoiser.
 
-The flow is solved exactly but for one slowly changing quantity D, which a polynomial replaces:
+The flow is solved exactly but for one slowly changing quantity D, which a polynomial replaces. From the level s to t:
 
     data   x_t = (sigma_t / sigma_s) x_s + alpha_t int e^(lam - lam_t) x0-hat d lam     (Lu et al. 2022b, eq. 9)
     noise  x_t = (alpha_t / alpha_s) x_s - sigma_t int e^(lam_t - lam) eps-hat d lam    (Lu et al. 2022a, eq. 3.4)
     rho    x_t / alpha_t = x_s / alpha_s + int eps-hat d rho                            (Karras et al. 2022, eq. 4)
 
-So a step is a share of x plus a weighted sum of what was said. The methods differ in D, in the variable u that it is a
-polynomial of, 0 at the start of the step and 1 at its end, and in the moments int u^k that decide the weights. If D
-stands still, all three are the DDIM step. What lies before the start of the walk lies infinitely far away and weighs
+So a step is a share of x plus a weighted sum of answers. The methods differ in D, in the variable u that it is a
+polynomial of, 0 at the start of the step and 1 at its end, and in the moments int u^k, which decide the weights. If D
+stands still, all three are the DDIM step. Levels before the start of the walk lie infinitely far away and weigh
 nothing, so orders rise by themselves; an infinite step, from pure noise or into data, is DDIM's.
 """
 
@@ -21,10 +21,13 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from torch import Tensor
 
-from ddpm_core.models.denoisers import Denoiser, along
+from ddpm_core.models.denoisers import Denoiser
 from ddpm_core.models.prediction import Prediction
-from ddpm_core.samplers.stepping import Counted, Noise, Step, Stride, arrived, levels, strides, walk
+from ddpm_core.models.prepared import prepared
+from ddpm_core.samplers.stepping import Counted, Noise, Step, Stride, final_step, strides_of, walk_levels
 from ddpm_core.schedules import Schedule
+
+Moments = Callable[[Stride, int], list[float]]  # (stride, how many) -> int u^k, in units of x
 
 
 def exponential_moments(z: float, count: int) -> list[float]:
@@ -44,26 +47,26 @@ def lagrange_weights(u: list[float], moments: list[float]) -> list[float]:
 
 
 def polynomial_weights(
-    variable: Tensor, ways: list[Stride], order: int, moments: Callable[[Stride, int], list[float]], *, ahead=False
+    variable: Tensor, strides: list[Stride], order: int, moments: Moments, *, ahead=False
 ) -> list[list[float]]:
-    """For every stride t -> t - 1 of `ways`, at index t - 1, the weights of D_t, D_{t+1}, .. (`ahead`: D_{t-1} first).
+    """For every stride t -> t - 1, at index t - 1, the weights of D_t, D_{t+1}, .. (`ahead`: D_{t-1} first).
 
-    variable: what D is a polynomial of, [T + 1]; moments(stride, how many): int u^k in units of x. Each list has
-    `order` entries (and one ahead), fewer at the start of the walk, and none for an infinite stride.
+    variable: what D is a polynomial of, [T + 1]. Each list has `order` entries (and one ahead), fewer at the start of
+    the walk, and none for an infinite stride.
     """
     points, every = variable.tolist(), []
-    for t, way in enumerate(ways, 1):
+    for t, stride in enumerate(strides, 1):
         weights = []
-        if way.bounded:
+        if stride.bounded:
             used = [t - 1] * ahead + [j for j in range(t, min(t + order, len(points))) if math.isfinite(points[j])]
             u = [(points[j] - points[t]) / (points[t - 1] - points[t]) for j in used]
-            weights = lagrange_weights(u, moments(way, len(u)))
+            weights = lagrange_weights(u, moments(stride, len(u)))
         every.append(weights)
     return every
 
 
 def add_weighted(x: Tensor, weights: list[float], values: Iterable[Tensor]) -> Tensor:
-    """x + sum_j w_j values_j, in place; values that have no weight do not count."""
+    """x + sum_j w_j values_j, in place; values without a weight do not count."""
     for weight, value in zip(weights, values, strict=False):
         x.add_(value, alpha=weight)
     return x
@@ -72,31 +75,40 @@ def add_weighted(x: Tensor, weights: list[float], values: Iterable[Tensor]) -> T
 # ---- polynomials of lam, for x0-hat ---------------------------------------------------------------------------------
 
 
-def data_moments(way: Stride, count: int) -> list[float]:
-    """For x0-hat. Two moments are those of the middle of the step, as DPM-Solver++(2M) and UniPC have it."""
-    moments = [way.there[0] * moment for moment in exponential_moments(way.h, count)]
+def data_moments(stride: Stride, count: int) -> list[float]:
+    """For x0-hat: alpha_t times the exponential moments.
+
+    With two, int u = (int 1) / 2, as if the straight line were taken at the middle of the step: DPM-Solver++(2M) and
+    UniPC do so, and it is of the same order.
+    """
+    moments = [stride.there[0] * moment for moment in exponential_moments(stride.h, count)]
     return [moments[0], moments[0] / 2] if count == 2 else moments
 
 
-def data_weights(schedule: Schedule, ways: list[Stride], order: int, *, ahead=False) -> list[list[float]]:
-    """polynomial_weights of x0-hat, which add up to the gain of a stride; those of an infinite stride are DDIM's."""
-    every = polynomial_weights(schedule.lam, ways, order, data_moments, ahead=ahead)
-    return [weights or [way.gain] for weights, way in zip(every, ways, strict=True)]
+def data_weights(schedule: Schedule, strides: list[Stride], order: int, *, ahead=False) -> list[list[float]]:
+    """polynomial_weights of x0-hat, which add up to the gain of a stride; an infinite stride has DDIM's, [gain]."""
+    every = polynomial_weights(schedule.lam, strides, order, data_moments, ahead=ahead)
+    return [weights or [stride.gain] for weights, stride in zip(every, strides, strict=True)]
 
 
 def _data_solver(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, order: int) -> Iterator[Step]:
-    ways, history = strides(schedule), deque[Tensor](maxlen=order)
-    weights = data_weights(schedule, ways, order)
+    """x_{t-1} = kept x_t + sum_j w_j x0-hat_{t+j}."""
+    strides, history = strides_of(schedule), deque[Tensor](maxlen=order)
+    weights = data_weights(schedule, strides, order)
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         history.appendleft(prediction.x0)
-        return add_weighted(ways[t - 1].kept * prediction.x, weights[t - 1], history)
+        return add_weighted(strides[t - 1].kept * prediction.x, weights[t - 1], history)
 
-    return walk(denoiser, schedule, x_T, update)
+    return walk_levels(denoiser, schedule, x_T, update)
 
 
 def dpmpp_2m(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
-    """DPM-Solver++(2M), order 2 (Lu et al. 2022b, algorithm 2)."""
+    """DPM-Solver++(2M), order 2 (Lu et al. 2022b, algorithm 2): DDIM with x0-hat extrapolated to mid-step,
+
+    x_{t-1} = (sigma_{t-1} / sigma_t) x_t + alpha_{t-1} (1 - e^-h) D,
+    D = x0-hat_t + (h / h_before) (x0-hat_t - x0-hat_{t+1}) / 2.
+    """
     return _data_solver(denoiser, schedule, x_T, 2)
 
 
@@ -104,67 +116,75 @@ def dpmpp_3m(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Nois
     """DPM-Solver++(3M), order 3: the parabola through three values of x0-hat, integrated exactly.
 
     The multistep form in the authors' code, and in those that follow it (diffusers), counts the second difference half,
-    with which the order is 2; for x0-hat that are straight lines of lam both are the same.
+    with which the order is 2; if x0-hat is a straight line of lam, both are the same.
     """
     return _data_solver(denoiser, schedule, x_T, 3)
 
 
 def dpmpp_2m_sde(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
-    """SDE-DPM-Solver++(2M): the posterior's step of `ddpm`, x0-hat taken at its middle (Lu et al. 2022b, sec. 5)."""
-    ways, history = [way.overshoot for way in strides(schedule)], deque[Tensor](maxlen=2)
-    weights, fresh = data_weights(schedule, ways, 2), [way.fresh for way in strides(schedule)]
+    """SDE-DPM-Solver++(2M): the ancestral step with the D of `dpmpp_2m` (Lu et al. 2022b, section 5),
+
+    x_{t-1} = (sigma_down / sigma_t) x_t + alpha_{t-1} (1 - e^-2h) D + sigma_up z.
+    """
+    strides, history = strides_of(schedule), deque[Tensor](maxlen=2)
+    down = [stride.down_to(stride.sigma_down) for stride in strides]
+    weights = data_weights(schedule, down, 2)
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         history.appendleft(prediction.x0)
-        x = add_weighted(ways[t - 1].kept * prediction.x, weights[t - 1], history)
-        return x.add_(noise(t).to(x), alpha=fresh[t - 1]) if t > 1 else x
+        x = add_weighted(down[t - 1].kept * prediction.x, weights[t - 1], history)
+        return x.add_(noise(t).to(x), alpha=strides[t - 1].sigma_up) if t > 1 else x
 
-    return walk(denoiser, schedule, x_T, update)
+    return walk_levels(denoiser, schedule, x_T, update)
 
 
 # ---- polynomials for eps-hat ----------------------------------------------------------------------------------------
 
 
-def noise_moments(way: Stride, count: int) -> list[float]:
-    """For eps-hat as a polynomial of lam."""
-    return [way.there[1] * moment for moment in exponential_moments(-way.h, count)]
+def noise_moments(stride: Stride, count: int) -> list[float]:
+    """For eps-hat as a polynomial of lam: sigma_t times the exponential moments."""
+    return [stride.there[1] * moment for moment in exponential_moments(-stride.h, count)]
 
 
-def rho_moments(way: Stride, count: int) -> list[float]:
-    """For eps-hat as a polynomial of rho, int u^k d rho."""
-    (a_s, s_s), (a_t, s_t) = way
+def rho_moments(stride: Stride, count: int) -> list[float]:
+    """For eps-hat as a polynomial of rho: int u^k d rho = alpha_t (rho_t - rho_s) / (k + 1)."""
+    (a_s, s_s), (a_t, s_t) = stride
     return [(s_t - a_t * s_s / a_s) / (k + 1) for k in range(count)]
 
 
-def _noise_solver(
-    denoiser: Denoiser,
-    schedule: Schedule,
-    x_T: Tensor,
-    variable: Tensor,
-    order: int,
-    moments: Callable[[Stride, int], list[float]],
-) -> Iterator[Step]:
-    """DDIM's step, and the weighted changes D_j - D_0.
+def as_changes(weights: list[float]) -> list[float]:
+    """The same sum without its DDIM part, which is W D_0 with W = sum_j w_j:
 
-    Not x and eps-hat alone: near pure noise their large multiples cancel, and single precision would lose what is left.
+    sum_j w_j D_j - W D_0 = (w_0 - W) D_0 + w_1 D_1 + ...
+    """
+    return [weights[0] - sum(weights), *weights[1:]] if weights else []
+
+
+def _noise_solver(
+    denoiser: Denoiser, schedule: Schedule, x_T: Tensor, variable: Tensor, order: int, moments: Moments
+) -> Iterator[Step]:
+    """x_{t-1} = DDIM step + sum_j w_j (eps-hat_{t+j} - eps-hat_t).
+
+    Not a sum of x and eps-hats: near pure noise their large multiples cancel, and single precision would lose the rest.
     """
     if order not in (1, 2, 3, 4):
         raise ValueError(f"order must be a whole number in 1 .. 4, got {order}")
-    ways, history = strides(schedule), deque[Tensor](maxlen=order)
-    weights = polynomial_weights(variable, ways, order, moments)
-    for every in weights:
-        if every:
-            every[0] -= sum(every)
+    strides, history = strides_of(schedule), deque[Tensor](maxlen=order)
+    changes = [as_changes(weights) for weights in polynomial_weights(variable, strides, order, moments)]
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
         history.appendleft(prediction.eps)
-        return add_weighted(ways[t - 1].towards(prediction), weights[t - 1], history)
+        return add_weighted(strides[t - 1].ddim(prediction), changes[t - 1], history)
 
-    return walk(denoiser, schedule, x_T, update)
+    return walk_levels(denoiser, schedule, x_T, update)
 
 
 def deis(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, order: int = 3) -> Iterator[Step]:
-    """DEIS with polynomials in time, tAB, of this order, 1 to 4 (Zhang & Chen 2023, eq. 15); time is lam.
+    """DEIS with polynomials in time, tAB, of this order, 1 to 4 (Zhang & Chen 2023, eq. 15); time is lam:
+
+        x_{t-1} = (alpha_{t-1} / alpha_t) x_t + sum_j w_j eps-hat_{t+j},
+
+    w_j = - sigma_{t-1} int e^(lam_{t-1} - lam) L_j(lam) d lam with Lagrange's polynomials L_j.
 
     Keeps its order to the last level above data, and then takes one DDIM step more than diffusers, whose ends there.
     ValueError for another order.
@@ -175,7 +195,9 @@ def deis(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, o
 def adams_bashforth(
     denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, order: int = 2
 ) -> Iterator[Step]:
-    """Adams and Bashforth's method of this order, 1 to 4, in EDM coordinates (Zhang & Chen 2023, rho-AB).
+    """Adams and Bashforth's method of this order, 1 to 4, in EDM coordinates (Zhang & Chen 2023, rho-AB):
+
+        y_{t-1} = y_t + sum_j w_j eps-hat_{t+j},    w_j = int L_j(rho) d rho,    y = x / alpha.
 
     ValueError for another order.
     """
@@ -199,19 +221,22 @@ def unipc_3(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise
 
 
 def _unipc(denoiser: Denoiser, schedule: Schedule, x: Tensor, order: int) -> Iterator[Step]:
-    """A step, an evaluation where it ends, and the same step again with the polynomial through that one too.
+    """A step, an evaluation where it ends, and the same step again with the polynomial through that answer too:
+
+        predict  x'_t = kept x_s + sum_{j >= s} w_j x0-hat_j,    x0-hat_t = x0-hat(x'_t)
+        correct  x_t  = kept x_s + sum_{j >= t} c_j x0-hat_j.
 
     The evaluation serves the next step as well, so correcting is free. A Step holds the corrected x with the x0-hat
-    that was said of the predicted one, as the method goes on with these two.
+    of the predicted one, as the method goes on with these two.
     """
-    ask, level, ways = Counted(along(denoiser, schedule)), levels(schedule), strides(schedule)
-    predict, correct = (data_weights(schedule, ways, order, ahead=ahead) for ahead in (False, True))
+    ask, level, strides = Counted(prepared(denoiser, schedule.levels)), schedule.levels, strides_of(schedule)
+    predict, correct = (data_weights(schedule, strides, order, ahead=ahead) for ahead in (False, True))
     history, before = deque[Tensor](maxlen=order + 1), x
     for t in range(schedule.T, 0, -1):
         x0 = ask(x, *level[t]).x0
         history.appendleft(x0)
-        if t < schedule.T and ways[t].bounded:
-            x = add_weighted(ways[t].kept * before, correct[t], history)
+        if t < schedule.T and strides[t].bounded:
+            x = add_weighted(strides[t].kept * before, correct[t], history)
         yield Step(t, x, Prediction.of(x, *level[t], x0=x0), ask.nfe)
-        before, x = x, add_weighted(ways[t - 1].kept * x, predict[t - 1], history)
-    yield arrived(x, ask.nfe)
+        before, x = x, add_weighted(strides[t - 1].kept * x, predict[t - 1], history)
+    yield final_step(x, ask.nfe)

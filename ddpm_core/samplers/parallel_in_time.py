@@ -8,9 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ddpm_core.models.denoisers import Denoiser, along, at_once, evaluations
+from ddpm_core.models.denoisers import Denoiser, evaluations
 from ddpm_core.models.prediction import Prediction
-from ddpm_core.samplers.stepping import Noise, Step, arrived, in_range, levels, strides
+from ddpm_core.models.prepared import ask_at_once, prepared
+from ddpm_core.samplers.stepping import Noise, Step, final_step, in_range, strides_of
 from ddpm_core.schedules import Schedule
 
 
@@ -35,21 +36,21 @@ def picard_sweeps(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, sweeps
     """
     count = schedule.T if sweeps is None else sweeps
     in_range("sweeps", count, 1, schedule.T)
-    return _sweeps(along(denoiser, schedule), schedule, x_T, count)
+    return _sweeps(prepared(denoiser, schedule.levels), schedule, x_T, count)
 
 
 def _sweeps(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, count: int) -> Iterator[Sweep]:
-    T, level, ways, scale = schedule.T, levels(schedule), strides(schedule), schedule.scale.tolist()
+    T, level, strides, scale = schedule.T, schedule.levels, strides_of(schedule), schedule.scale.tolist()
     xs = [s / scale[T] * x_T for s in scale[:-1]] + [x_T]
     x0s, nfe = list(xs), 0
     yield Sweep(0, torch.stack(xs), torch.stack(x0s), torch.full((), torch.inf, device=x_T.device), nfe)
     for k in range(1, count + 1):
         first = T + 1 - k  # the first node whose x0-hat is not known for good
-        x0s[1 : first + 1] = [p.x0 for p in at_once(denoiser, xs[1 : first + 1], level[1 : first + 1])]
+        x0s[1 : first + 1] = [p.x0 for p in ask_at_once(denoiser, xs[1 : first + 1], level[1 : first + 1])]
         nfe += first * evaluations(denoiser)
         before, xs = xs, list(xs)
         for t in range(first, 0, -1):
-            xs[t - 1] = ways[t - 1].towards(Prediction.of(xs[t], *level[t], x0=x0s[t]))
+            xs[t - 1] = strides[t - 1].ddim(Prediction.of(xs[t], *level[t], x0=x0s[t]))
         x0s[0] = xs[0]
         changes = [(new - old).square().mean() / s**2 for new, old, s in zip(xs, before, scale, strict=True)]
         yield Sweep(k, torch.stack(xs), torch.stack(x0s), torch.stack(changes).mean().sqrt(), nfe)
@@ -76,6 +77,6 @@ def _paradigms(iteration: Iterator[Sweep], schedule: Schedule, tolerance: float)
     for sweep in iteration:
         if tolerance > 0 and sweep.moved < tolerance:
             break
-    for t, level in list(enumerate(levels(schedule)))[:0:-1]:
+    for t, level in list(enumerate(schedule.levels))[:0:-1]:
         yield Step(t, sweep.x[t], Prediction.of(sweep.x[t], *level, x0=sweep.x0[t]), sweep.nfe)
-    yield arrived(sweep.x[0], sweep.nfe)
+    yield final_step(sweep.x[0], sweep.nfe)

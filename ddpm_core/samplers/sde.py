@@ -9,11 +9,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ddpm_core.models.denoisers import Denoiser, along
+from ddpm_core.models.denoisers import Denoiser
 from ddpm_core.models.prediction import Prediction
+from ddpm_core.models.prepared import prepared
 from ddpm_core.samplers.ode import heun_step
 from ddpm_core.samplers.reverse_step import VARIANCES, posterior_coefficients, reverse_variances
-from ddpm_core.samplers.stepping import Counted, Noise, Step, Stride, arrived, in_range, levels, strides, walk
+from ddpm_core.samplers.stepping import Counted, Noise, Step, Stride, final_step, in_range, strides_of, walk_levels
 from ddpm_core.schedules import Schedule
 
 DDPM_VARIANCES = (*VARIANCES, "optimal")
@@ -22,71 +23,77 @@ DDPM_VARIANCES = (*VARIANCES, "optimal")
 def ddpm(
     denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, variance: str = "beta_tilde"
 ) -> Iterator[Step]:
-    """Ancestral sampling from q(x_{t-1} | x_t, x0-hat) (Ho et al. 2020, eq. 6, 7 and algorithm 2), on any path.
+    """Ancestral sampling, on any path (Ho et al. 2020, algorithm 2; eq. 6 and 7 with x0-hat for x0):
+
+        x_{t-1} = mean of q(x_{t-1} | x_t, x0-hat) + sqrt(variance_t) z,    no noise at the last step.
 
     variance: "beta", the one-step noise of the chain; "beta_tilde", the posterior's; or "optimal", the true variance of
-    x_{t-1} given x_t, beta_tilde + c^2 Var(x0 | x_t) with c the weight of x0 (Bao et al. 2022, theorem 1; there its
-    mean over x_t, here each particle has its own). No noise at the last step.
+    x_{t-1} given x_t, beta_tilde + c^2 Var(x0 | x_t) with c the weight of x0 in the mean (Bao et al. 2022, theorem 1;
+    averaged over x_t there, particle by particle here).
 
-    Raises KeyError for an unknown variance; ValueError for "optimal" of a denoiser that does not know Var(x0 | x_t):
+    Raises KeyError for an unknown variance; ValueError for "optimal" with a denoiser that does not know Var(x0 | x_t):
     only exact ones do.
     """
     if variance not in DDPM_VARIANCES:
         raise KeyError(f"unknown variance {variance!r}; known: {', '.join(DDPM_VARIANCES)}")
-    of_x0, of_x = (part.tolist() for part in posterior_coefficients(schedule))
-    level = levels(schedule)
     if variance == "optimal" and not hasattr(denoiser, "posterior_variance"):
         raise ValueError('variance "optimal" needs an exact denoiser: no other knows Var(x0 | x_t)')
+    of_x0, of_x = (weights.tolist() for weights in posterior_coefficients(schedule))
     known = reverse_variances(schedule, "beta_tilde" if variance == "optimal" else variance).tolist()
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
-        x, mean = prediction.x, prediction.blend(of_x[t - 1], of_x0[t - 1])
+        mean = prediction.blend(of_x[t - 1], of_x0[t - 1])
         if t == 1:
             return mean
+        x = prediction.x
         z = noise(t).to(x)
         if variance != "optimal":
             return mean.add_(z, alpha=math.sqrt(known[t - 1]))
-        unknown = cast(Any, denoiser).posterior_variance(x, *level[t]).to(x)  # [n]
+        unknown = cast(Any, denoiser).posterior_variance(x, *schedule.levels[t]).to(x)  # [n]
         return mean.addcmul_(z, (known[t - 1] + of_x0[t - 1] ** 2 * unknown).sqrt()[:, None])
 
-    return walk(denoiser, schedule, x_T, update)
+    return walk_levels(denoiser, schedule, x_T, update)
 
 
 def ddim(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, eta: float = 0.0) -> Iterator[Step]:
-    """Denoise, then noise again with partly old, partly fresh noise (Song et al. 2021, eq. 12 and 16).
+    """Denoise, then noise again, partly with the old noise and partly with fresh noise (Song et al. 2021, eq. 12):
 
-    eta = 0 is deterministic and of order 1, eta = 1 is `ddpm` with beta_tilde on any stride. ValueError unless eta lies
+        x_{t-1} = alpha_{t-1} x0-hat + sqrt(sigma_{t-1}^2 - s_t^2) eps-hat + s_t z
+
+    with s_t = eta sigma_up, eq. 16. The first two terms are the stride to the noise sqrt(sigma_{t-1}^2 - s_t^2), since
+    eps-hat = (x_t - alpha_t x0-hat) / sigma_t.
+
+    eta = 0 is deterministic and of order 1; eta = 1 is `ddpm` with beta_tilde on any stride. ValueError unless eta lies
     in 0 .. 1.
     """
     in_range("eta", eta, 0, 1)
-    ways = strides(schedule)
-    fresh = [eta * way.fresh for way in ways]
-    lower = [
-        Stride(way.here, (way.there[0], math.sqrt(way.there[1] ** 2 - f**2)))
-        for way, f in zip(ways, fresh, strict=True)
-    ]
+    strides = strides_of(schedule)
+    fresh = [eta * stride.sigma_up for stride in strides]
+    lower = [stride.down_to(math.sqrt(stride.there[1] ** 2 - s**2)) for stride, s in zip(strides, fresh, strict=True)]
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
-        x = lower[t - 1].towards(prediction)
+        x = lower[t - 1].ddim(prediction)
         return x.add_(noise(t).to(x), alpha=fresh[t - 1]) if fresh[t - 1] > 0 else x
 
-    return walk(denoiser, schedule, x_T, update)
+    return walk_levels(denoiser, schedule, x_T, update)
 
 
 def euler_ancestral(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
-    """Euler's step in EDM coordinates to less noise than wanted, then fresh noise up to it (Crowson 2022).
+    """Euler's step in EDM coordinates to less noise than wanted, then fresh noise up to it (Crowson 2022):
 
-    With rho = sigma / alpha: down to rho_t^2 / rho_s, then up by rho_t sqrt(1 - (rho_t / rho_s)^2). The same law, and
-    the same points, as `ddim` with eta = 1.
+        y_{t-1} = y_t + (rho_down - rho_t) eps-hat + rho_up z,
+        rho_down = rho_{t-1}^2 / rho_t,    rho_up = sqrt(rho_{t-1}^2 - rho_down^2).
+
+    The same law, and the same points, as `ddim` with eta = 1.
     """
-    ways = strides(schedule)
+    strides = strides_of(schedule)
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
-        way = ways[t - 1]
-        x = way.overshoot.towards(prediction)
-        return x.add_(noise(t).to(x), alpha=way.fresh) if t > 1 else x
+        stride = strides[t - 1]
+        x = stride.down_to(stride.sigma_down).ddim(prediction)
+        return x.add_(noise(t).to(x), alpha=stride.sigma_up) if t > 1 else x
 
-    return walk(denoiser, schedule, x_T, update)
+    return walk_levels(denoiser, schedule, x_T, update)
 
 
 def edm_stochastic(
@@ -100,10 +107,14 @@ def edm_stochastic(
     churn_max: float = math.inf,
     inflation: float = 1.0,
 ) -> Iterator[Step]:
-    """Heun's method, with noise added before every step and removed by it (Karras et al. 2022, algorithm 2).
+    """Heun's method, with noise added before every step and removed by it (Karras et al. 2022, algorithm 2):
 
-    churn      S_churn: sigma / alpha grows by the share min(churn / T, sqrt 2 - 1) before each step; 0 is `heun`
-    churn_min, S_tmin and S_tmax: only where sigma / alpha lies between them
+        y' = y_t + inflation sqrt(rho'^2 - rho_t^2) z,    rho' = rho_t (1 + min(churn / T, sqrt 2 - 1)),
+
+    then `heun` from (y', rho') to rho_{t-1}.
+
+    churn      S_churn; 0 is `heun`
+    churn_min, S_tmin and S_tmax: noise is added only where rho lies between them
     churn_max
     inflation  S_noise: standard deviation of the noise that is added; slightly above 1 makes up for lost detail
 
@@ -117,48 +128,50 @@ def edm_stochastic(
         raise ValueError(f"need 0 <= churn_min <= churn_max, got churn_min = {churn_min}, churn_max = {churn_max}")
     growth = 1 + min(churn / schedule.T, math.sqrt(2) - 1)
 
-    def churned(t: int, way: Stride) -> Stride:
-        alpha, sigma = way.here
+    def churned(t: int, stride: Stride) -> Stride:
+        alpha, sigma = stride.here
         stir = t > 1 and alpha * churn_min <= sigma and (alpha == 0 or sigma <= alpha * churn_max)
-        return Stride((alpha, sigma * growth), way.there) if stir else way
+        return Stride((alpha, sigma * growth), stride.there) if stir else stride
 
-    ways = [churned(t, way) for t, way in enumerate(strides(schedule), 1)]
-    return _churned_heun(denoiser, schedule, x_T, noise, ways, inflation)
+    strides = [churned(t, stride) for t, stride in enumerate(strides_of(schedule), 1)]
+    return _churned_heun(denoiser, schedule, x_T, noise, strides, inflation)
 
 
 def _churned_heun(
-    denoiser: Denoiser, schedule: Schedule, x: Tensor, noise: Noise, ways: list[Stride], inflation: float
+    denoiser: Denoiser, schedule: Schedule, x: Tensor, noise: Noise, strides: list[Stride], inflation: float
 ) -> Iterator[Step]:
-    ask, level = Counted(along(denoiser, schedule, [way.here for way in ways])), levels(schedule)
+    ask, level = Counted(prepared(denoiser, schedule.levels + [stride.here for stride in strides])), schedule.levels
     for t in range(schedule.T, 0, -1):
-        way = ways[t - 1]
-        added = math.sqrt(way.here[1] ** 2 - level[t][1] ** 2)
+        stride = strides[t - 1]
+        added = math.sqrt(stride.here[1] ** 2 - level[t][1] ** 2)
         stirred = torch.add(x, noise(t).to(x), alpha=inflation * added) if added > 0 else x
-        prediction = ask(stirred, *way.here)
+        prediction = ask(stirred, *stride.here)
         yield Step(t, x, Prediction.of(x, *level[t], x0=prediction.x0), ask.nfe)
-        x = heun_step(ask, prediction, way)
-    yield arrived(x, ask.nfe)
+        x = heun_step(ask, prediction, stride)
+    yield final_step(x, ask.nfe)
 
 
 def langevin_pc(
     denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, correction: float = 0.1
 ) -> Iterator[Step]:
-    """Predict by the probability flow, correct by one move of Langevin dynamics (Song et al. 2021, algorithms 1 to 5).
+    """Predict by the probability flow, correct by one move of Langevin dynamics (Song et al. 2021, algorithms 1 to 5):
 
-    correction: its size h in units of sigma^2, x + h/2 score + sqrt(h) z, as in `langevin`; 4 r^2 for the paper's
-    signal-to-noise ratio r. Theirs is measured on the whole batch; this one is what it is on average, so that no
-    particle depends on the others. 0 leaves the predictor, `ddim`. ValueError unless it lies in 0 .. 2.
+        x' = DDIM step of x_t,    x_{t-1} = x' + h/2 score(x') + sqrt(h) z,    h = correction sigma_{t-1}^2.
+
+    correction is 4 r^2 for the paper's signal-to-noise ratio r. They measure it on the whole batch; this is its
+    average, so that no particle depends on the others. 0 leaves the predictor, `ddim`. ValueError unless it lies in
+    0 .. 2.
     """
     in_range("correction", correction, 0, 2)
-    ways = strides(schedule)
+    strides = strides_of(schedule)
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
-        way = ways[t - 1]
-        x = way.towards(prediction)
+        stride = strides[t - 1]
+        x = stride.ddim(prediction)
         if t == 1 or correction == 0:
             return x
-        sigma = way.there[1]
-        x = torch.add(x, ask(x, *way.there).eps, alpha=-sigma * correction / 2)
+        sigma = stride.there[1]
+        x = torch.add(x, ask(x, *stride.there).eps, alpha=-sigma * correction / 2)
         return x.add_(noise(t).to(x), alpha=sigma * math.sqrt(correction))
 
-    return walk(denoiser, schedule, x_T, update)
+    return walk_levels(denoiser, schedule, x_T, update)

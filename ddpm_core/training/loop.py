@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_core.data.mixtures import GaussianMixture
-from ddpm_core.models.denoisers import PRECISIONS, TARGETS
+from ddpm_core.models.denoisers import TARGETS
 from ddpm_core.models.networks import LAM_RANGE
+from ddpm_core.models.precision import PRECISIONS
 from ddpm_core.models.prediction import Prediction
-from ddpm_core.schedules import SCHEDULES
+from ddpm_core.schedules import SCHEDULES, amplitudes, levels_at
 from ddpm_core.training.distillation import Teacher
 
 if TYPE_CHECKING:
@@ -73,16 +74,6 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     """Rate of step 0 .. steps - 1."""
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
     return config.lr * warm * 0.5 * (1 + math.cos(math.pi * step / config.steps))
-
-
-def amplitudes(lam: Tensor) -> tuple[Tensor, Tensor]:
-    """(alpha, sigma) of variance-preserving noise at half-log-SNR lam: alpha^2 = 1 / (1 + exp(-2 lam))."""
-    return torch.sigmoid(2 * lam).sqrt(), torch.sigmoid(-2 * lam).sqrt()
-
-
-def levels_at(lam: Tensor) -> list[tuple[float, float]]:
-    """(alpha, sigma) of each of lam [L], as denoisers take them."""
-    return list(zip(*(part.tolist() for part in amplitudes(lam)), strict=True))
 
 
 GAMMA = 5.0  # of min-SNR

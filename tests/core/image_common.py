@@ -1,8 +1,23 @@
-"""Data sets of random images, as files."""
+"""A small network of images that is not trained, and data sets of random images, as files."""
 
 import gzip
 
 import torch
+from core_common import roused
+from torch import nn
+
+from ddpm_core import UNet
+
+SMALL = dict(fine=8, middle=16, coarse=32)
+
+
+def stirred(**sizes) -> UNet:
+    """With every layer that starts at zero made to matter; in float64."""
+    net = roused(UNet(**SMALL | sizes))
+    for parameter in net.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    return net
 
 
 def idx(data: torch.Tensor, kind=8, shape=None) -> bytes:

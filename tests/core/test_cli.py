@@ -16,7 +16,7 @@ from PIL import Image
 from ddpm_core import SAMPLERS, SCHEDULES, device, load_checkpoint
 from ddpm_core.__main__ import EVALUATIONS, main
 from ddpm_core.models.checkpoints import FOLDER
-from ddpm_core.models.denoisers import PRECISIONS
+from ddpm_core.models.precision import PRECISIONS
 from ddpm_core.samplers.registry import OPTIONS, TRAITS
 
 TINY = ["--width", "8", "--depth", "2", "--batch", "32", "--warmup", "2", "--samples", "20"]
@@ -273,8 +273,8 @@ def test_images_are_in_the_fastest_precision_unless_another_one_is_asked_for(
 
 
 def test_the_images_that_were_measured_are_those_that_are_learned_from(cli, portrait, folder, monkeypatch):
-    walks, walk = [], device.walk
-    monkeypatch.setattr(device, "walk", lambda *args, **more: walks.append(args) or walk(*args, **more))
+    walks, walk = [], device.run_sampler
+    monkeypatch.setattr(device, "run_sampler", lambda *args, **more: walks.append(args) or walk(*args, **more))
     status, _ = cli("evaluate", portrait, "--data", folder, "--samples", 12, "--nfe", 4, "--score")
     assert status is None and len(walks) == 1
 

@@ -7,7 +7,7 @@ from core_common import roused
 from torch import nn
 
 from ddpm_core import DATASETS, MLP, SAMPLERS, SCHEDULES, MixtureDenoiser, NetworkDenoiser, ParticleNoise, UNet, device
-from ddpm_core.models.denoisers import guided
+from ddpm_core.guidance.labels import guided
 from ddpm_core.samplers.image_edits import Inpainting
 
 SCHEDULE = SCHEDULES["linear"](20, rescale=True)
@@ -36,7 +36,7 @@ def exact(where="cpu"):
 def walk(variant, denoiser, seed, where="cpu"):
     shape = (5, (1, 28, 28)) if isinstance(denoiser, Inpainting) else (50, (2,))
     (name, options), noise = variant, ParticleNoise(seed, *shape, device=where)
-    return device.walk(name, denoiser, SCHEDULE, noise.start(), noise=noise, **options)
+    return device.run_sampler(name, denoiser, SCHEDULE, noise.start(), noise=noise, **options)
 
 
 def views(steps):
@@ -81,9 +81,9 @@ def test_a_walk_on_the_cpu_is_the_bare_sampler(variant, make):
 
 def test_unknown_samplers_and_options_are_refused_before_anything_runs():
     with pytest.raises(KeyError, match=", ".join(SAMPLERS)):
-        device.walk("dpm", None, SCHEDULE, torch.zeros(1, 2), noise=None)
+        device.run_sampler("dpm", None, SCHEDULE, torch.zeros(1, 2), noise=None)
     with pytest.raises(TypeError):
-        device.walk("ddim", None, SCHEDULE, torch.zeros(1, 2), noise=None, variance="beta")
+        device.run_sampler("ddim", None, SCHEDULE, torch.zeros(1, 2), noise=None, variance="beta")
 
 
 # ---- recorded graphs ----

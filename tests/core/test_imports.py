@@ -31,8 +31,8 @@ def test_every_public_name_says_what_it_is():
             assert words and not words.startswith(f"{name}("), name
 
 
-CHAPTERS = ("data", "models", "samplers", "metrics", "training", "analysis")  # each may use those before it
-ORDER = {"files": 0, "schedules": 0, "data": 0, "models": 1, "samplers": 2, "device": 3, "metrics": 4}
+CHAPTERS = ("data", "models", "samplers", "guidance", "metrics", "training", "analysis")  # each may use those before it
+ORDER = {"files": 0, "schedules": 0, "data": 0, "models": 1, "samplers": 2, "guidance": 3, "device": 3, "metrics": 4}
 ORDER |= {"training": 5, "analysis": 6, "__init__": 7, "__main__": 8}
 
 

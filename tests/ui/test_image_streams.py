@@ -14,7 +14,7 @@ from PIL import Image
 from ddpm_core import ParticleNoise, device, sample
 from ddpm_core.data.images import to_pixels
 from ddpm_core.data.own_data import OwnDataError
-from ddpm_core.models.denoisers import PRECISIONS
+from ddpm_core.models.precision import PRECISIONS
 from ddpm_ui.exhibits.images import own_picture
 from ddpm_ui.exhibits.images import stream as pictures
 from ddpm_ui.exhibits.images.recipe import GARMENTS, TASKS, Images

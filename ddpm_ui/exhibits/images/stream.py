@@ -11,11 +11,11 @@ from torch import Tensor
 from ddpm_core import Denoiser, NetworkDenoiser, ParticleNoise, Schedule, load_checkpoint, schedule_for_nfe
 from ddpm_core import device as devices
 from ddpm_core.data.images import SIZE, examples, to_pixels, to_unit
+from ddpm_core.guidance.labels import guided
 from ddpm_core.metrics.image_metrics import in_parts, shipped_classifier
 from ddpm_core.models.checkpoints import names
-from ddpm_core.models.denoisers import guided
+from ddpm_core.models.precision import in_precision
 from ddpm_core.samplers.image_edits import Inpainting, back_from, between_noises
-from ddpm_core.samplers.stepping import levels
 from ddpm_ui.exhibits.images import own_picture
 from ddpm_ui.exhibits.images.recipe import GARMENTS, Images
 from ddpm_ui.recipes import RecipeError
@@ -42,7 +42,7 @@ _examples = lru_cache(maxsize=1)(examples)
 @lru_cache(maxsize=1)
 def _network() -> NetworkDenoiser:
     where = devices.pick()
-    return load_checkpoint(NETWORK, where).in_precision(devices.precision(where))
+    return in_precision(load_checkpoint(NETWORK, where), devices.precision(where))
 
 
 def computed() -> str:
@@ -164,8 +164,8 @@ def walking(recipe: Images) -> Generator[bytes, None, None]:
     """A walk of the network; the noise is on its way before anybody has asked it, and it is loaded."""
     noise = ParticleNoise(recipe.seed, recipe.n, SHAPE, devices.pick())
     path, walked, x_T = beginning(recipe, noise)
-    place = {pair: t for t, pair in enumerate(levels(path))}
-    times = [place[pair] for pair in levels(walked)]  # of the levels that are walked
+    place = {pair: t for t, pair in enumerate(path.levels)}
+    times = [place[pair] for pair in walked.levels]  # of the levels that are walked
     stored = {round(k * walked.T / min(STORED, walked.T)) for k in range(min(STORED, walked.T) + 1)}
     yield wire.header(
         Axis("t", path.T), levels=path, n=recipe.n, shape=SHAPE[1:], mode="pictures", direction="reverse",
@@ -176,7 +176,7 @@ def walking(recipe: Images) -> Generator[bytes, None, None]:
         yield wire.real(real(recipe))
     yield pixels(times[-1], 0, x_T / walked.scale[-1].item())
     asked, here = denoiser(recipe), x_T
-    for step in devices.walk(recipe.sampler, asked, walked, x_T, noise=noise):
+    for step in devices.run_sampler(recipe.sampler, asked, walked, x_T, noise=noise):
         here, x0 = step.x / walked.scale[step.t].item(), step.prediction.x0
         if step.t == 0 and isinstance(asked, Inpainting):  # "euler_velocity" ends beside x0-hat on a curved path
             here = x0 = torch.where(asked.mask, asked.known, x0)

@@ -42,7 +42,7 @@ def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
     yield destination_colours(recipe.data, recipe.seed, recipe.n)
     yield wire.cloud(cloud)
     x_T, keep, spoke = schedule.scale[-1].item() * noise.start(), set(stored), time.monotonic()
-    for step in devices.walk(recipe.sampler, denoiser, schedule, x_T, noise=noise, **recipe.options()):
+    for step in devices.run_sampler(recipe.sampler, denoiser, schedule, x_T, noise=noise, **recipe.options()):
         if step.t in keep:
             yield wire.frame(step.t, step.nfe, step.x / schedule.scale[step.t].item(), step.prediction.x0)
             spoke = time.monotonic()

@@ -24,7 +24,6 @@ from ddpm_core import (
     schedule_for_nfe,
 )
 from ddpm_core.samplers.registry import TRAITS
-from ddpm_core.samplers.stepping import levels
 from ddpm_ui.exhibits.particles import denoiser_of
 from ddpm_ui.exhibits.plots import captioned
 from ddpm_ui.exhibits.solvers import plots
@@ -68,10 +67,10 @@ def strong(recipe: Solvers) -> go.Figure:
         for meaning, denoiser in _denoisers(recipe).items():
             curves[name, meaning] = {}
             for nfe, grid in _schedules(recipe, name).items():
-                exact = exact_places(recipe.data, recipe.seed, FEW, levels(grid)[-1], levels(grid)[1])
+                exact = exact_places(recipe.data, recipe.seed, FEW, grid.levels[-1], grid.levels[1])
                 curves[name, meaning][nfe] = path_errors(name, denoiser, grid, noise, exact).median().item()
     orders = {name: TRAITS[name].order for name in recipe.solvers}
-    level = levels(schedule_for_nfe("ddim", recipe.full_schedule, NFES[-1], recipe.spacing))
+    level = schedule_for_nfe("ddim", recipe.full_schedule, NFES[-1], recipe.spacing).levels
     near, end = (exact_places(recipe.data, recipe.seed, FEW, level[-1], level[t]) for t in (1, 0))
     last = (MixtureDenoiser(mixture)(near, *level[1]).x0 - end).norm(dim=-1).median().item()
     return plots.strong_errors(curves, orders, last, recipe.solvers)

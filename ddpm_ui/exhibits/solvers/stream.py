@@ -22,10 +22,9 @@ from ddpm_core import (
     sliced_w2,
     strong_error,
 )
-from ddpm_core.models.denoisers import NoiseLevel
 from ddpm_core.samplers.parallel_in_time import picard_sweeps
 from ddpm_core.samplers.registry import TRAITS
-from ddpm_core.samplers.stepping import levels
+from ddpm_core.schedules import NoiseLevel
 from ddpm_ui.exhibits.particles import (
     CLOUD_SIZE,
     MEASURED_SIZE,
@@ -106,7 +105,7 @@ def race(recipe: Racer) -> Generator[bytes, None, None]:
         ]
     if not TRAITS[recipe.sampler].stochastic:
         few = min(recipe.n, FOLLOWED)
-        ends = partial(exact_places, recipe.data, recipe.seed, few, levels(schedule)[-1])
+        ends = partial(exact_places, recipe.data, recipe.seed, few, schedule.levels[-1])
         measures.append(("strong_error", "", lambda: strong_error(x[:few], ends())._asdict()))
     yield from measured(measures)
     yield json_chunk({"done": True})

@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator
 
 import torch
+from ddpm_core.training.weighting import loss_floor, noise_levels
 from torch import Tensor
 
 from ddpm_core import (
@@ -31,7 +32,7 @@ from ddpm_core import (
     train,
 )
 from ddpm_core.models.networks import LAM_RANGE
-from ddpm_core.training.loop import levels_at, loss_floor, noise_levels
+from ddpm_core.schedules import levels_at
 from ddpm_ui.exhibits.particles import CLOUD_SIZE, destination_colours, title
 from ddpm_ui.exhibits.train.recipe import Train
 from ddpm_ui.recipes import mixture_of

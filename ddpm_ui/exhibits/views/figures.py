@@ -33,7 +33,7 @@ from ddpm_core.samplers.reverse_step import (
     posterior_coefficients,
     principal_marginal,
 )
-from ddpm_core.training.loop import levels_at
+from ddpm_core.schedules import levels_at
 from ddpm_ui.exhibits.particles import badge, denoiser_of
 from ddpm_ui.exhibits.plots import captioned
 from ddpm_ui.exhibits.views import plots

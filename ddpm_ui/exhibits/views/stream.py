@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ddpm_core import MixtureDenoiser, ParticleNoise, Prediction
 from ddpm_core.analysis.fields import conversion_residual
-from ddpm_core.training.loop import levels_at
+from ddpm_core.schedules import levels_at
 from ddpm_ui.exhibits.particles import badge, denoiser_of, title
 from ddpm_ui.exhibits.plane import LEVELS, SIDE
 from ddpm_ui.exhibits.plane import POINTS as PLANE

@@ -28,7 +28,8 @@ from ddpm_core.__main__ import SEEDS
 from ddpm_core.metrics.image_evaluation import SamplingConfig, draw
 from ddpm_core.metrics.image_metrics import label_accuracy, shipped_classifier
 from ddpm_core.models.checkpoints import FOLDER, FORMAT, MAX_BYTES, names
-from ddpm_core.models.denoisers import PRECISIONS, TARGETS
+from ddpm_core.models.denoisers import TARGETS
+from ddpm_core.models.precision import PRECISIONS, in_precision
 
 
 @pytest.fixture
@@ -347,6 +348,6 @@ SLOW = pytest.mark.slow
 def test_shipped_images_show_what_they_are_told_to(weight, n, precision):
     """93 % of them, which is what real ones get, up to two standard errors of so few; in 25 steps."""
     config = SamplingConfig(weight, nfe=25 * weight)
-    images = draw(load_checkpoint("fashion_mnist").in_precision(precision), n, config, seed=5)
+    images = draw(in_precision(load_checkpoint("fashion_mnist"), precision), n, config, seed=5)
     accuracy = label_accuracy(shipped_classifier(), images.x0, images.labels).mean()
     assert accuracy > 0.93 - (0 if weight > 1 else 2 * (0.93 * 0.07 / n) ** 0.5)

@@ -18,7 +18,8 @@ from ddpm_core import (
     NetworkDenoiser,
     ParticleNoise,
 )
-from ddpm_core.models.denoisers import TARGETS, Guided
+from ddpm_core.models.denoisers import TARGETS
+from ddpm_core.models.prepared import ask_at_once, prepared
 
 LEVELS = [(0.8, 0.6), (1.0, 3.0), (0.3, 0.7), (0.02, 1.0), (1.0, 0.05)]
 
@@ -113,14 +114,16 @@ def test_a_v_network_answers_at_both_ends(end, nearly):
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_prepared_for_a_schedule_it_says_the_same(target, schedule):
-    schedule = SCHEDULES[schedule](20)
+    """Level by level, or at all of them in one pass; also at levels it was not prepared for."""
+    levels, x = SCHEDULES[schedule](20).levels[1:-1], normal(9, 2)
     denoiser = NetworkDenoiser(roused(MLP(width=16, depth=2)), target)
-    prepared = denoiser.along(schedule)
-    alone = denoiser.along(SCHEDULES["cosine"](7))
-    for level in zip(schedule.alpha.tolist()[1:-1], schedule.sigma.tolist()[1:-1], strict=True):
-        there = denoiser(normal(9, 2), *level)
-        close(prepared(normal(9, 2), *level).x0, there.x0)
-        assert torch.equal(alone(normal(9, 2), *level).x0, there.x0)  # a level it was not prepared for
+    ready, elsewhere = prepared(denoiser, levels), prepared(denoiser, SCHEDULES["cosine"](7).levels)
+    together = ask_at_once(ready, [x] * len(levels), levels)
+    for level, at_once in zip(levels, together, strict=True):
+        there = denoiser(x, *level)
+        close(ready(x, *level).x0, there.x0)
+        close(at_once.x0, there.x0)
+        assert torch.equal(elsewhere(x, *level).x0, there.x0)
 
 
 @pytest.mark.parametrize("sampler", [s for name, s in SAMPLERS.items() if name != "adaptive"])  # finds its own levels
@@ -132,43 +135,6 @@ def test_a_walk_asks_once_what_all_its_noise_levels_are(sampler):
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("alpha, sigma", LEVELS)
-@pytest.mark.parametrize("weight", [0, 1, 2.5])
-def test_guidance_adds_up_scores(weight, alpha, sigma):
-    """Of exact denoisers, so of densities: p(x) (p(x | label) / p(x))^weight, up to a constant."""
-    moons = DATASETS["two_moons"]()
-    one, x = moons.given_label(1), alpha * moons.means[:9] + sigma * normal(9, 2)
-    score = Guided(MixtureDenoiser(one), MixtureDenoiser(moons), weight)(x, alpha, sigma).score
-    of_one, of_all = (mixture.noised(alpha, sigma).score(x) for mixture in (one, moons))
-    close(score, of_all + weight * (of_one - of_all), 1e-8)
-
-
-@pytest.mark.parametrize("weight, cost", [(0, 1), (1, 1), (2, 2)])
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_every_sampler_counts_what_guidance_costs(name, weight, cost):
-    asked, noise = [], ParticleNoise(0, 3)
-    exact = MixtureDenoiser(DATASETS["two_moons"]())
-
-    def counted(x, alpha, sigma):
-        asked.append(sigma)
-        return exact(x, alpha, sigma)
-
-    denoiser = Guided(counted, counted, weight)
-    *_, step = SAMPLERS[name](denoiser, SCHEDULES["cosine"](6), noise.start(), noise=noise)
-    assert step.nfe == len(asked) and step.nfe % cost == 0
-
-
-def test_a_prepared_guide_says_the_same():
-    """Of two networks, a good one and a bad one, each prepared on its own (Karras et al. 2024, autoguidance)."""
-    good, bad = (NetworkDenoiser(roused(MLP(width=width, depth=2))) for width in (16, 8))
-    schedule, x = SCHEDULES["cosine"](10), normal(9, 2)
-    guide = Guided(good, bad, 2.0)
-    level = schedule.alpha[4].item(), schedule.sigma[4].item()
-    assert guide.along(schedule).conditional.levels
-    close(guide.along(schedule)(x, *level).x0, guide(x, *level).x0)
-    close(guide(x, *level).eps, 2 * good(x, *level).eps - bad(x, *level).eps)
-
-
 def test_an_eps_network_cannot_answer_from_pure_noise():
     prediction = NetworkDenoiser(MLP(width=16, depth=2), "eps")(torch.zeros(1, 2), 0.0, 1.0)
     with pytest.raises(ValueError, match="alpha = 0"):
@@ -177,9 +143,9 @@ def test_an_eps_network_cannot_answer_from_pure_noise():
 
 def test_sampling_builds_no_graph():
     denoiser, x = NetworkDenoiser(roused(MLP(width=16, depth=2))), normal(1, 2)
-    prepared = denoiser.along(SCHEDULES["flow"](2))
-    assert next(denoiser.net.parameters()).requires_grad and (0.5, 0.5) in prepared.levels
-    for asked in (denoiser, prepared):
+    ready = prepared(denoiser, SCHEDULES["flow"](2).levels)
+    assert next(denoiser.net.parameters()).requires_grad and (0.5, 0.5) in ready.known
+    for asked in (denoiser, ready):
         assert not asked(x, 0.5, 0.5).x0.requires_grad
         assert not asked(x.clone().requires_grad_(), 0.5, 0.5).value.requires_grad
 

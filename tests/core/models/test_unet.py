@@ -3,25 +3,17 @@ import copy
 import pytest
 import safetensors.torch
 import torch
-from core_common import close, last, normal, roused
+from core_common import close, last, normal
+from image_common import SMALL, stirred
 from torch import nn
 
 from ddpm_core import MLP, SAMPLERS, SCHEDULES, NetworkDenoiser, ParticleNoise, TrainConfig, UNet, train
 from ddpm_core.data.images import Images
+from ddpm_core.guidance.labels import guided
 from ddpm_core.models.checkpoints import load_checkpoint, save_checkpoint
-from ddpm_core.models.denoisers import Guided, guided
+from ddpm_core.models.precision import in_precision
 
-SMALL = dict(fine=8, middle=16, coarse=32)
 LEVELS = [(0.8, 0.6), (1.0, 3.0), (0.0, 1.0), (1.0, 0.0)]
-
-
-def stirred(**sizes) -> UNet:
-    """With every layer that starts at zero made to matter; in float64."""
-    net = roused(UNet(**SMALL | sizes))
-    for parameter in net.parameters():
-        if not parameter.any():
-            nn.init.normal_(parameter, std=0.1)
-    return net
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +90,7 @@ def test_it_is_rebuilt_from_its_file(tmp_path):
         assert torch.equal(loaded.net(x, torch.tensor(1.0), 3), net(x, torch.tensor(1.0), 3))
 
 
-# ---- labels and guidance wrap denoisers ----
+# ---- labels ----
 
 
 @pytest.mark.parametrize("alpha, sigma", LEVELS)
@@ -110,34 +102,6 @@ def test_a_label_is_what_the_network_is_told(net, alpha, sigma):
     for label, row in ((1, 0), (4, 1), (None, 2)):
         close(denoiser.given_label(label)(x, alpha, sigma).v[row], each[row], 1e-9)
     assert torch.equal(denoiser(x, alpha, sigma).v, any_class)
-
-
-@pytest.mark.parametrize("alpha, sigma", LEVELS[:2])
-@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 3.0])
-@pytest.mark.parametrize("target", ["v", "eps", "x0"])
-def test_guidance_exaggerates_what_a_label_changes(net, target, weight, alpha, sigma):
-    """In every view; in one pass of twice as many points or in two of its own, the same."""
-    x, labels = normal(3, 1, 28, 28), torch.tensor([1, 4, 7])
-    denoiser = NetworkDenoiser(net, target)
-    told, untold = denoiser.given_label(labels), denoiser
-    asked = guided(denoiser, labels, weight)(x, alpha, sigma)
-    apart = Guided(told, untold.__call__, weight)(x, alpha, sigma)  # a function, of which nothing is known
-    for view in ("x0", "eps", "v", "score"):
-        a, b = (getattr(d(x, alpha, sigma), view) for d in (told, untold))
-        close(getattr(asked, view), b + weight * (a - b), 1e-8)
-        close(getattr(apart, view), b + weight * (a - b), 1e-8)
-
-
-@pytest.mark.parametrize("weight, cost", [(0.0, 1), (1.0, 1), (2.0, 2)])
-@pytest.mark.parametrize("name", ["ddim", "heun", "dpmpp_2m", "unipc_2", "paradigms", "adaptive"])
-def test_guidance_costs_two_evaluations(net, name, weight, cost):
-    """nfe counts images that went through the network, per particle, guidance or not."""
-    asked, noise = [], ParticleNoise(0, 2, (1, 28, 28))
-    hook = net.register_forward_hook(lambda _, args, out: asked.append(len(args[0])))
-    denoiser, start = guided(NetworkDenoiser(net), 3, weight), noise.start().double()
-    *_, step = SAMPLERS[name](denoiser, SCHEDULES["cosine"](4), start, noise=lambda t: noise(t).double())
-    hook.remove()
-    assert step.nfe == sum(asked) / 2 and set(asked) == {2 * cost}
 
 
 def test_labels_that_nobody_knows_are_refused(net):
@@ -203,7 +167,7 @@ def test_a_share_of_the_batch_is_not_told_its_label(images):
 def test_in_bfloat16_it_says_the_same_up_to_rounding(net):
     """Whatever it is asked, and in the type that it was asked in."""
     denoiser, x, label = NetworkDenoiser(copy.deepcopy(net).float()), normal(4, 1, 28, 28).float(), torch.arange(4)
-    rounded = denoiser.in_precision("bfloat16")
+    rounded = in_precision(denoiser, "bfloat16")
     for ask in (lambda d: d, lambda d: d.given_label(label), lambda d: guided(d, label, 2.0)):
         for alpha, sigma in LEVELS:
             exact, said = (ask(d)(x, alpha, sigma).value for d in (denoiser, rounded))
@@ -211,13 +175,14 @@ def test_in_bfloat16_it_says_the_same_up_to_rounding(net):
             error = (said - exact).square().mean().sqrt() / exact.square().mean().sqrt()
             assert 2**-10 < error < 2**-5  # a rounding to 8 bits is 2^-9; some thirty of them follow each other
     assert not torch.is_autocast_enabled("cpu")
+    assert in_precision(rounded, "float32").net is denoiser.net
 
 
 def test_precisions_are_of_images_and_known(net):
     with pytest.raises(KeyError, match="unknown precision 'float8'; known: float32, bfloat16"):
-        NetworkDenoiser(net).in_precision("float8")
+        in_precision(NetworkDenoiser(net), "float8")
     with pytest.raises(ValueError, match="a MLP is computed in float32 only"):
-        NetworkDenoiser(MLP(8, 1)).in_precision("bfloat16")
+        in_precision(NetworkDenoiser(MLP(8, 1)), "bfloat16")
 
 
 def test_in_bfloat16_it_learns_the_same(images):

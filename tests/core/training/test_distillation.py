@@ -9,8 +9,9 @@ from torch import nn
 
 from ddpm_core import MLP, GaussianMixture, Teacher, TrainConfig, UNet, train
 from ddpm_core.data.images import Images
-from ddpm_core.models.denoisers import NetworkDenoiser, guided
-from ddpm_core.training.loop import amplitudes
+from ddpm_core.guidance.labels import guided
+from ddpm_core.models.denoisers import NetworkDenoiser
+from ddpm_core.schedules import amplitudes
 
 DATA = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)
 
