@@ -33,8 +33,9 @@ from ddpm_core.models.precision import PRECISIONS, in_precision
 from ddpm_core.samplers.registry import OPTIONS, SAMPLERS, TRAITS, ParticleNoise, Step
 from ddpm_core.schedules import SCHEDULES, SPACINGS, Schedule
 from ddpm_core.training.distillation import Teacher
-from ddpm_core.training.loop import WEIGHTINGS, TrainConfig, train
+from ddpm_core.training.loop import TrainConfig, train
 from ddpm_core.training.run import Run, processes
+from ddpm_core.training.weighting import WEIGHTINGS
 
 IMAGES = "fashion_mnist"
 SEEDS = {"cola_sprite_fanta": 1}  # of `train`, else 0: see docs/LOG.md

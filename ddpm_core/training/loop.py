@@ -6,8 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,15 +16,16 @@ from ddpm_core.models.denoisers import TARGETS
 from ddpm_core.models.networks import LAM_RANGE
 from ddpm_core.models.precision import PRECISIONS
 from ddpm_core.models.prediction import Prediction
-from ddpm_core.schedules import SCHEDULES, amplitudes, levels_at
+from ddpm_core.schedules import SCHEDULES, amplitudes
 from ddpm_core.training.distillation import Teacher
+from ddpm_core.training.gradients import assisted
+from ddpm_core.training.state import TrainState
+from ddpm_core.training.weighting import WEIGHTINGS, noise_levels
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from ddpm_core.data.images import Images
-
-WEIGHTINGS = ("uniform", "simple", "min_snr", "flat")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TrainConfig:
     warmup: int = 200
     ema: float = 0.999  # decay of the averaged weights, the ones that are kept
     target: str = "v"
-    weighting: str = "uniform"  # which noise levels are drawn, and how much each counts: see `noise_levels`
+    weighting: str = "uniform"  # which noise levels are drawn, and how much each counts: see `weighting`
     schedule: str = "linear"  # with T = 1000: where "simple" and "min_snr" draw from
     lam_min: float = LAM_RANGE[0]  # where "uniform" draws from
     lam_max: float = LAM_RANGE[1]
@@ -76,42 +76,46 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.lr * warm * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
 
-GAMMA = 5.0  # of min-SNR
+class Batch(NamedTuple):
+    """A batch in rows of points that share a noise level."""
+
+    asked: tuple[Tensor, ...]  # x [levels, points, ...], lam [levels, 1]; labels [levels, points] if net has classes
+    target: Tensor  # like x
+    weight: Tensor  # [levels, 1, ...]: how much an error counts
 
 
-def noise_levels(config: TrainConfig, u: Tensor) -> tuple[Tensor, Tensor]:
-    """u [n], uniform in 0 .. 1 -> lam [n] and the weight [n] of the squared error of config.target there.
+def draw(
+    data: GaussianMixture | Images, config: TrainConfig, classes: int, generator: torch.Generator, device: torch.device
+) -> Batch:
+    """x = alpha x0 + sigma eps with fresh x0, eps and lam, and what config.target is there.
 
-    uniform  lam uniform in its range, every error counts the same
-    simple   t uniform over the schedule, the error of eps counts (Ho et al. 2020, eq. 14)
-    min_snr  the same t, the error of x0 counts min(SNR, 5) (Hang et al. 2023, section 3.4)
-    flat     the same t, every error counts the same; of v that is SNR + 1 (Salimans & Ho 2022, section 4)
-
-    An error of one view is an error of any other, times a factor: d eps = alpha d v, d x0 = sigma d v.
+    classes: of the network; labels are drawn if there are any, and some of them replaced by `classes`, "any class".
     """
-    if config.weighting == "uniform":
-        return config.lam_min + (config.lam_max - config.lam_min) * u, torch.ones_like(u)
-    levels = SCHEDULES[config.schedule](1000).lam[1:].clamp(*LAM_RANGE).to(u)
-    lam = levels[(u * len(levels)).long().clamp(max=len(levels) - 1)]
-    if config.weighting == "flat":
-        return lam, torch.ones_like(lam)
-    snr = (2 * lam).exp()
-    of_eps = torch.ones_like(lam) if config.weighting == "simple" else snr.clamp(max=GAMMA) / snr
-    return lam, of_eps * {"eps": torch.ones_like(lam), "v": torch.sigmoid(2 * lam), "x0": snr}[config.target]
+    levels = config.batch // math.gcd(config.batch, config.shared)
+    x0, label = data.sample_labelled(config.batch, generator=generator)
+    x0 = x0.to(device, torch.float32).unflatten(0, (levels, -1))
+    eps = torch.randn(x0.shape, generator=generator, device=generator.device).to(device)
+    u = torch.rand(1, generator=generator, device=generator.device).cpu() + torch.arange(levels) / levels
+    lam, weight = (part.to(device)[:, None] for part in noise_levels(config, u % 1))
+    each = (..., *[None] * (x0.ndim - 2))  # [levels, 1] -> [levels, 1, 1 ...]
+    alpha, sigma = (part[each] for part in amplitudes(lam))
+    x = alpha * x0 + sigma * eps
+    target = getattr(Prediction.of(x, alpha, sigma, x0=x0), config.target)
+    if not classes:
+        return Batch((x, lam), target, weight[each])
+    unlabelled = torch.rand(config.batch, generator=generator, device=generator.device).cpu() < config.unlabelled
+    label = label.masked_fill(unlabelled, classes).to(device).unflatten(0, (levels, -1))
+    return Batch((x, lam, label), target, weight[each])
 
 
-def loss_floor(data: GaussianMixture, config: TrainConfig, lam: Tensor, *, n: int = 512, seed: int = 0) -> Tensor:
-    """The smallest possible squared error of config.target at each lam [L], per coordinate, unweighted; [L] float64.
+def add_gradients(model: nn.Module, batch: Batch) -> Tensor:
+    """The loss, whose gradients are added to those of the network (Ho et al. 2020, eq. 14, and its weighted kin):
 
-    The exact posterior variance of x0, averaged over n points, as an error of the target.
+    mean of weight (net(x, lam) - target)^2.
     """
-    generator, floors = torch.Generator().manual_seed(seed), []
-    x0 = data.sample(n, generator=generator)
-    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
-    for alpha, sigma in levels_at(lam.double()):
-        variance = data.posterior_variance(alpha * x0 + sigma * eps, alpha, sigma).mean()
-        floors.append(variance * {"x0": 1.0, "eps": (alpha / sigma) ** 2, "v": 1 / sigma**2}[config.target])
-    return torch.stack(floors)
+    loss = (batch.weight * (model(*batch.asked) - batch.target).square()).mean()
+    loss.backward()
+    return loss.detach()
 
 
 def train(
@@ -126,98 +130,31 @@ def train(
 ) -> Iterator[TrainStep]:
     """Train `net` in place on fresh samples of `data`; yields AFTER each optimiser and EMA step.
 
-    With a `teacher` it learns what that one says of noised data.
+    A network with `classes` is told the labels, except for the share config.unlabelled. All points are in
+    variance-preserving coordinates.
 
-    A network with `classes` is told the labels too, but for the share config.unlabelled. With `resume`, a
-    TrainStep.state() of an earlier run, it goes on exactly where that run was: bit for bit the same. With an
-    `accelerator` of several processes, each draws the whole batch, as a single one would, and works on its share.
-    ValueError if the state belongs to another network, or if a batch has too few noise levels to be cut so often. All
-    points live in variance-preserving coordinates.
+    resume       a TrainStep.state() of an earlier run: goes on exactly there, bit for bit the same
+    accelerator  of several processes: each computes its share of every batch
+    teacher      the network learns what this one predicts of the noised data
+
+    ValueError if the state belongs to another network, or if a batch has too few noise levels for its parts.
     """
     device = next(net.parameters()).device
     ema = copy.deepcopy(net).requires_grad_(False)
-    process, processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
-    model = accelerator.prepare(net) if accelerator else net
+    loss_of = assisted(add_gradients, net, config, accelerator, teacher)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    done = first = _restore(resume, net, ema, optimiser, generator) if resume else 0
+    state = TrainState(net, ema, optimiser, generator)
+    if resume:
+        state.restore(resume)
+    first = state.step
 
-    def state() -> dict[str, Tensor]:
-        return _snapshot(done, net, ema, optimiser, generator)
-
-    while done < config.steps:
-        lr = learning_rate(config, done)
-        for group in optimiser.param_groups:
-            group["lr"] = lr
-
+    for step in range(first + 1, config.steps + 1):
+        optimiser.param_groups[0]["lr"] = lr = learning_rate(config, step - 1)
+        batch = draw(data, config, getattr(net, "classes", 0), generator, device)
         optimiser.zero_grad()
-        loss = torch.zeros((), device=device)
-        parts = _batch(config, data, getattr(net, "classes", 0), config.parts * processes, generator, device)
-        for asked, target, weight in islice(parts, process, None, processes):
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                aim = teacher(*asked).float() if teacher else target
-                part = (weight * (model(*asked).float() - aim).square()).mean()
-            (part * processes).backward()  # the gradients are averaged over the processes, not summed
-            loss += part.detach()
+        loss = loss_of(batch)
         optimiser.step()
-        loss = accelerator.reduce(loss) if accelerator else loss
-        done += 1
-        decay = min(config.ema, done / (done + 10))  # a short memory at first, so that early weights are forgotten
+        decay = min(config.ema, step / (step + 10))  # a short memory at first, so that early weights are forgotten
         torch._foreach_lerp_(list(ema.parameters()), list(net.parameters()), 1 - decay)
-        yield TrainStep(done, first, loss.item(), lr, ema, state)
-
-
-def _batch(
-    config: TrainConfig, data: GaussianMixture | Images, classes: int, parts: int, generator: torch.Generator, device
-) -> Iterator[tuple[tuple[Tensor, ...], Tensor, Tensor]]:
-    """One batch in `parts`: what the network is asked, x [levels, points, ...], lam [levels, 1] and for one that knows
-    classes labels [levels, points]; the target, like x; and its weight, such that the means add up to the loss.
-    """
-    levels = config.batch // math.gcd(config.batch, config.shared)
-    if levels < parts:
-        raise ValueError(f"a batch of {levels} noise levels cannot be cut into {parts} parts")
-    x0, label = data.sample_labelled(config.batch, generator=generator)
-    x0 = x0.to(device, torch.float32).unflatten(0, (levels, -1))
-    eps = torch.randn(x0.shape, generator=generator, device=generator.device).to(device)
-    u = torch.rand(1, generator=generator, device=generator.device).cpu() + torch.arange(levels) / levels
-    lam, weight = (part.to(device)[:, None] for part in noise_levels(config, u % 1))
-    each = (..., *[None] * (x0.ndim - 2))  # [levels, 1] -> [levels, 1, 1 ...]
-    alpha, sigma = (part[each] for part in amplitudes(lam))
-    x = alpha * x0 + sigma * eps
-    target = getattr(Prediction.of(x, alpha, sigma, x0=x0), config.target)
-    asked = [x, lam]
-    if classes:
-        unlabelled = torch.rand(config.batch, generator=generator, device=generator.device).cpu() < config.unlabelled
-        asked.append(label.masked_fill(unlabelled, classes).to(device).unflatten(0, (levels, -1)))
-    cut = (column.tensor_split(parts) for column in (target, weight[each], *asked))
-    for target_, weight_, *asked_ in zip(*cut, strict=True):
-        yield tuple(asked_), target_, weight_ * (len(target_) / levels)
-
-
-def _snapshot(done, net, ema, optimiser, generator) -> dict[str, Tensor]:
-    """Everything that training depends on, as plain tensors under flat names (so that safetensors can hold it)."""
-    tensors = {"step": torch.tensor(done), "generator": generator.get_state()}
-    for prefix, module in (("net", net), ("ema", ema)):
-        tensors |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
-    for i, slots in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{i}.{name}": value for name, value in slots.items()}
-    return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
-
-
-def _restore(tensors: dict[str, Tensor], net, ema, optimiser, generator) -> int:
-    def under(prefix: str) -> dict[str, Tensor]:
-        return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
-
-    try:
-        net.load_state_dict(under("net"))
-        ema.load_state_dict(under("ema"))
-    except RuntimeError as error:
-        raise ValueError("the state to resume belongs to another network") from error
-    slots: dict[int, dict[str, Tensor]] = {}
-    parameters = list(net.parameters())
-    for key, value in under("optimiser").items():
-        i, name = key.split(".")
-        moment = torch.empty_like(parameters[int(i)]) if name != "step" else torch.empty_like(value)
-        slots.setdefault(int(i), {})[name] = moment.copy_(value)  # laid out in memory as its parameter is
-    optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
-    generator.set_state(tensors["generator"])
-    return int(tensors["step"])
+        state.step = step
+        yield TrainStep(step, first, loss.item(), lr, ema, state.tensors)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ddpm_core import SCHEDULES, TrainConfig
 from ddpm_core.models.denoisers import TARGETS
-from ddpm_core.training.loop import WEIGHTINGS
+from ddpm_core.training.weighting import WEIGHTINGS
 from ddpm_ui.recipes import Recipe, choice, number
 
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Generator
 
 import torch
-from ddpm_core.training.weighting import loss_floor, noise_levels
 from torch import Tensor
 
 from ddpm_core import (
@@ -33,6 +32,7 @@ from ddpm_core import (
 )
 from ddpm_core.models.networks import LAM_RANGE
 from ddpm_core.schedules import levels_at
+from ddpm_core.training.weighting import loss_floor, noise_levels
 from ddpm_ui.exhibits.particles import CLOUD_SIZE, destination_colours, title
 from ddpm_ui.exhibits.train.recipe import Train
 from ddpm_ui.recipes import mixture_of

@@ -23,7 +23,8 @@ from ddpm_core import (
 )
 from ddpm_core.models.denoisers import TARGETS
 from ddpm_core.models.networks import LAM_RANGE
-from ddpm_core.training.loop import WEIGHTINGS, learning_rate, loss_floor, noise_levels
+from ddpm_core.training.loop import learning_rate
+from ddpm_core.training.weighting import WEIGHTINGS, loss_floor, noise_levels
 
 MOONS = DATASETS["two_moons"]()
 

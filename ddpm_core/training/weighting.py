@@ -1,0 +1,53 @@
+"""Which noise levels a network is trained at, how much an error counts there, and how small it can be at best."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ddpm_core.data.mixtures import GaussianMixture
+from ddpm_core.models.networks import LAM_RANGE
+from ddpm_core.schedules import SCHEDULES, levels_at
+
+if TYPE_CHECKING:
+    from ddpm_core.training.loop import TrainConfig
+
+WEIGHTINGS = ("uniform", "simple", "min_snr", "flat")
+GAMMA = 5.0  # of min-SNR
+
+
+def noise_levels(config: TrainConfig, u: Tensor) -> tuple[Tensor, Tensor]:
+    """u [n], uniform in 0 .. 1 -> lam [n] and the weight [n] of the squared error of config.target there.
+
+    uniform  lam uniform in its range, every error counts the same
+    simple   t uniform over the schedule, the error of eps counts (Ho et al. 2020, eq. 14)
+    min_snr  the same t, the error of x0 counts min(SNR, 5) (Hang et al. 2023, section 3.4)
+    flat     the same t, every error counts the same; of v that is SNR + 1 (Salimans & Ho 2022, section 4)
+
+    An error of one view is an error of any other, times a factor: d eps = alpha d v, d x0 = sigma d v.
+    """
+    if config.weighting == "uniform":
+        return config.lam_min + (config.lam_max - config.lam_min) * u, torch.ones_like(u)
+    levels = SCHEDULES[config.schedule](1000).lam[1:].clamp(*LAM_RANGE).to(u)
+    lam = levels[(u * len(levels)).long().clamp(max=len(levels) - 1)]
+    if config.weighting == "flat":
+        return lam, torch.ones_like(lam)
+    snr = (2 * lam).exp()
+    of_eps = torch.ones_like(lam) if config.weighting == "simple" else snr.clamp(max=GAMMA) / snr
+    return lam, of_eps * {"eps": torch.ones_like(lam), "v": torch.sigmoid(2 * lam), "x0": snr}[config.target]
+
+
+def loss_floor(data: GaussianMixture, config: TrainConfig, lam: Tensor, *, n: int = 512, seed: int = 0) -> Tensor:
+    """The smallest possible squared error of config.target at each lam [L], per coordinate, unweighted; [L] float64.
+
+    The exact posterior variance of x0, averaged over n points, as an error of the target.
+    """
+    generator, floors = torch.Generator().manual_seed(seed), []
+    x0 = data.sample(n, generator=generator)
+    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
+    for alpha, sigma in levels_at(lam.double()):
+        variance = data.posterior_variance(alpha * x0 + sigma * eps, alpha, sigma).mean()
+        floors.append(variance * {"x0": 1.0, "eps": (alpha / sigma) ** 2, "v": 1 / sigma**2}[config.target])
+    return torch.stack(floors)
