@@ -1,12 +1,12 @@
-"""Log-likelihood of points by the probability-flow ODE: carry them to noise, and keep account of how volume stretches.
+"""Log-likelihood of points by the probability-flow ODE: carry them to noise and keep track of how volumes stretch.
 
-In variance-preserving coordinates (alpha^2 + sigma^2 = 1) with w = log(sigma / alpha) for time, the flow that has the
-noised laws for marginals is
+In variance-preserving coordinates (alpha^2 + sigma^2 = 1) with time w = log(sigma / alpha), the flow whose marginals
+are the noised laws is
 
     dx / dw = alpha (alpha x - x0-hat),      d log p / dw = -alpha (alpha D - div x0-hat)
 
-(Song et al. 2021, eq. 39; Chen et al. 2018). Nothing in it is divided by alpha or sigma and both right-hand sides fade
-out at both ends, so a few dozen steps of the classical fourth-order Runge-Kutta method do.
+(Song et al. 2021, eq. 39; Chen et al. 2018). Nothing is divided by alpha or sigma, and both right-hand sides vanish at
+both ends, so a few dozen steps of the classical fourth-order Runge-Kutta method are enough.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torch import Tensor
 from ddpm_core.models.denoisers import Denoiser, MixtureDenoiser
 from ddpm_core.schedules import levels_at
 
-# Half-log-SNR 6 (data of bandwidth 0.05 and more) .. -9 (noise), densest where standardised data take shape: on the
-# Swiss roll the error is 20 times smaller than with as many equal steps.
+# Half-log-SNR from 6 (data of bandwidth 0.05 and more) to -9 (noise), densest where standardised data take shape: on
+# the Swiss roll the error is 20 times smaller than with equal steps.
 LEVELS = 1.5 + torch.linspace(math.asinh(4.5), math.asinh(-10.5), 61, dtype=torch.float64).sinh()
 
 _FORWARD_MODE = threading.Lock()  # torch keeps its level of forward differentiation for all threads in one place
@@ -46,26 +46,41 @@ def denoise_with_divergence(denoiser: Denoiser, x: Tensor, alpha: float, sigma: 
 
 
 def divergence(denoiser: Denoiser, x: Tensor, alpha: float, sigma: float) -> Tensor:
-    """sum_i d x0-hat_i / d x_i at x [n, D]; [n].
+    """sum_i d x0-hat_i / d x_i at x [n, D]; [n]. Each row depends on its own x only.
 
-    In closed form for an exact denoiser, alpha / sigma^2 tr Cov(x0 | x) (Efron 2011, second-order Tweedie); exact to
-    rounding for any other, by forward-mode differentiation of D copies of x. A row's answer depends on that row only.
+    For an exact denoiser in closed form, alpha / sigma^2 tr Cov(x0 | x) (Efron 2011, second-order Tweedie); for any
+    other by forward-mode differentiation of D copies of x, exact up to rounding.
     """
     return denoise_with_divergence(denoiser, x, alpha, sigma)[1]
 
 
-def flow_log_prob(denoiser: Denoiser, x0: Tensor, lam: Tensor = LEVELS) -> FlowLikelihood:
-    """Log density at x0 [n, D] of what the flow makes of N(0, I), in nats, and the way of x0 to noise.
+def _first_step(denoiser: Denoiser, x0: Tensor, alpha: float, sigma: float) -> Tensor:
+    """One Euler step from data x0 [n, D] to the first level: x and the log of its volume, [n, D + 1].
 
-    lam [L]: falling half-log-SNRs, one Runge-Kutta step (four evaluations) from each to the next; of a schedule that
+    There is no score at sigma = 0, so the slope at the end of the step is used, at x = alpha x0. In y = x / alpha and
+    q = (sigma / alpha)^2 the flow is smooth at data, dy/dq = -score / 2 = (y - x0-hat) / (2 q), hence
+
+        y = x0 + (x0 - x0-hat(alpha x0)) / 2,    log volume of y = (D - alpha div x0-hat) / 2,
+
+    and x = alpha y adds D log alpha. The error is of order (sigma / bandwidth of the data)^4.
+    """
+    D = x0.shape[1]
+    clean, div = denoise_with_divergence(denoiser, alpha * x0, alpha, sigma)
+    y, volume = x0 + (x0 - clean) / 2, (D - alpha * div) / 2
+    return torch.cat([alpha * y, (D * math.log(alpha) + volume)[:, None]], -1)
+
+
+def flow_log_prob(denoiser: Denoiser, x0: Tensor, lam: Tensor = LEVELS) -> FlowLikelihood:
+    """Log density at x0 [n, D] of the law to which the flow carries N(0, I), in nats, and the path of x0 to noise.
+
+    lam [L]: falling half-log-SNRs, one Runge-Kutta step (four evaluations) from each to the next; for a schedule that
     ends before pure noise, schedule.lam[1:]. Computed in the precision of x0, which must be the denoiser's.
 
-    At sigma = 0 there is no score to ask for, so the first stretch, up to lam[0], is one Euler step with what the
-    denoiser says there, in the time in which the flow of x / alpha is smooth: its slope in (sigma / alpha)^2 is
-    -score / 2. It errs by (sigma / bandwidth of the data)^4. At the other end N(0, I) stands for the law at lam[-1].
+    The step from the data, sigma = 0, to lam[0] is `_first_step`. At the other end N(0, I) stands for the law at
+    lam[-1].
 
-    By the default levels the exact denoiser of any of DATASETS gives the log density at data to 1e-3; at points between
-    two arms of a shape, where the flow divides, to a few 1e-2. ValueError unless lam falls and is finite.
+    With the default levels the exact denoiser of any of DATASETS gives the log density at data to 1e-3; at points
+    between two arms of a shape, where the flow divides, to a few 1e-2. ValueError unless lam falls and is finite.
     """
     if lam.ndim != 1 or not len(lam) or not lam.isfinite().all() or not (lam.diff() < 0).all():
         raise ValueError("lam must hold finite half-log-SNRs that fall from data to noise")
@@ -78,9 +93,7 @@ def flow_log_prob(denoiser: Denoiser, x0: Tensor, lam: Tensor = LEVELS) -> FlowL
         clean, div = denoise_with_divergence(denoiser, x, alpha, sigma)
         return alpha * torch.cat([alpha * x - clean, (alpha * D - div)[:, None]], -1)
 
-    alpha, sigma = ends[0]
-    clean, div = denoise_with_divergence(denoiser, alpha * x0, alpha, sigma)
-    state = torch.cat([alpha * (x0 + (x0 - clean) / 2), (D * math.log(alpha) + (D - alpha * div) / 2)[:, None]], -1)
+    state = _first_step(denoiser, x0, *ends[0])
     path = [state]  # [n, D + 1] each
     for h, here, middle, there in zip((-lam.diff()).tolist(), ends, middles, ends[1:], strict=False):
         k1 = rates(state, *here)

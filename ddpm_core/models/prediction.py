@@ -34,8 +34,8 @@ class Prediction:
     x: Tensor
     alpha: Level
     sigma: Level
-    given: str  # the view that was told: x0, eps, v or score
-    value: Tensor  # and what it is, shaped like x
+    given: str  # the view that is known: x0, eps, v or score
+    value: Tensor  # that view, shaped like x
 
     @classmethod
     def of(cls, x: Tensor, alpha: Level, sigma: Level, **view: Tensor) -> Prediction:
@@ -46,16 +46,23 @@ class Prediction:
         return cls(x, alpha, sigma, name, value)
 
     def blend(self, of_x: Level, of_x0: Level) -> Tensor:
-        """of_x x + of_x0 x0, a new tensor: what strides are made of, in two passes over x whichever view is known.
+        """of_x x + of_x0 x0, a new tensor: what samplers' steps are made of. Affine in the view that is known, since
 
-        ValueError at alpha = 0 when only eps or score is known.
+            x0 = (alpha x - sigma v) / (alpha^2 + sigma^2) = (x - sigma eps) / alpha = (x + sigma^2 score) / alpha.
+
+        So there are two passes over x, whichever view it is. ValueError at alpha = 0 if only eps or score is known.
         """
-        a, s, of_value = self.alpha, self.sigma, of_x0
-        if self.given == "v":
+        a, s = self.alpha, self.sigma
+        if self.given == "x0":
+            of_value = of_x0
+        elif self.given == "v":
             of_x, of_value = of_x + of_x0 * a / (a * a + s * s), -of_x0 * s / (a * a + s * s)
-        elif self.given != "x0":
-            share = of_x0 / _nonzero(a, "alpha", f"x0 from {self.given}")
-            of_x, of_value = of_x + share, share * (s * s if self.given == "score" else -s)
+        elif self.given == "eps":
+            share = of_x0 / _nonzero(a, "alpha", "x0 from eps")
+            of_x, of_value = of_x + share, share * -s
+        else:
+            share = of_x0 / _nonzero(a, "alpha", "x0 from score")
+            of_x, of_value = of_x + share, share * (s * s)
         x = of_x * self.x
         return x + of_value * self.value if isinstance(of_value, Tensor) else x.add_(self.value, alpha=of_value)
 
