@@ -14,8 +14,7 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 
 from benchmarks.row import Row, medians
-from ddpm_core import NetworkDenoiser, device, load_checkpoint
-from ddpm_core.__main__ import last_step
+from ddpm_core import NetworkDenoiser, ParticleNoise, device, load_checkpoint, sample
 from ddpm_core.data.images import SIZE
 from ddpm_core.models.precision import PRECISIONS, in_precision
 from ddpm_core.schedules import SCHEDULES
@@ -50,7 +49,7 @@ def _speed() -> Iterator[Row]:
     schedule = SCHEDULES["cosine"](1000).subsample(NFE)
 
     def drawn(denoiser: NetworkDenoiser) -> float:
-        return last_step("ddim", denoiser, schedule, N, 0, {}, denoiser.net.shape).x.mean().item()
+        return sample("ddim", denoiser, schedule, ParticleNoise(0, N, denoiser.net.shape, where)).x.mean().item()
 
     ways: dict[str, Callable[[], object]] = {name: partial(drawn, in_precision(denoiser, name)) for name in PRECISIONS}
     ways["theirs"] = lambda: pipeline(batch_size=N, num_inference_steps=NFE, output_type="np")

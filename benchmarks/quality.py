@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.row import Row
 from ddpm_core import DATASETS, load_checkpoint
-from ddpm_core.__main__ import measure
+from ddpm_core.metrics.evaluation import measure
 
 NLL_BAR = {"linear": 0.05, "cosine": 0.10, "flow": 0.10}  # nats
 SLICED_BAR = 1.5  # times the noise floor

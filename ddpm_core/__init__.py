@@ -1,11 +1,12 @@
 """Diffusion models in their mathematics: from data and schedules to training and metrics. torch and numpy."""
 
 from ddpm_core.analysis.bound import variational_bound
-from ddpm_core.analysis.convergence import fitted_order, local_errors, path_errors, sample, schedule_for_nfe
+from ddpm_core.analysis.convergence import fitted_order, local_errors, path_errors, schedule_for_nfe
 from ddpm_core.analysis.likelihood import divergence, flow_log_prob
 from ddpm_core.analysis.memorisation import perplexity, score_position
 from ddpm_core.data.datasets import DATASETS
 from ddpm_core.data.mixtures import GaussianMixture
+from ddpm_core.device import sample
 from ddpm_core.metrics.distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
 from ddpm_core.metrics.intervals import Measured, bootstrap_interval, permutation_band
 from ddpm_core.metrics.registry import METRICS, excess_nll, mode_coverage, nearest_distance, strong_error

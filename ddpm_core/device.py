@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ddpm_core.models.denoisers import Denoiser
 from ddpm_core.models.prepared import prepared
-from ddpm_core.samplers.registry import SAMPLERS, Noise, Step
+from ddpm_core.samplers.registry import SAMPLERS, Noise, ParticleNoise, Step
 from ddpm_core.schedules import Schedule
 
 
@@ -64,6 +64,12 @@ def run_sampler(
         if recording := _recording(key, name, denoiser, schedule, x_T, options):
             return recording.replay(x_T, noise)
     return SAMPLERS[name](denoiser, schedule, x_T, noise=noise, **options)
+
+
+def sample(name: str, denoiser: Denoiser, schedule: Schedule, noise: ParticleNoise, **options) -> Step:
+    """The last step of `run_sampler` from noise.start(), on the device of the noise: its x is the sample [n, ...]."""
+    x_T = schedule.scale[-1].item() * noise.start()
+    return deque(run_sampler(name, denoiser, schedule, x_T, noise=noise, **options), maxlen=1)[0]
 
 
 class _Recording:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ddpm_core.data.mixtures import GaussianMixture
 from ddpm_core.models.denoisers import Denoiser, MixtureDenoiser
 from ddpm_core.samplers.exact_flow import exact_flow_between
-from ddpm_core.samplers.registry import SAMPLERS, TRAITS, ParticleNoise, Step, steps_for
+from ddpm_core.samplers.registry import SAMPLERS, TRAITS, ParticleNoise, steps_for
 from ddpm_core.schedules import Schedule
 
 
@@ -22,12 +22,6 @@ def schedule_for_nfe(name: str, schedule: Schedule, nfe: int, spacing: str = "tr
     ValueError where no number of steps has a known price, or none is that cheap.
     """
     return schedule.subsample(min(steps_for(name, nfe), schedule.T), spacing)
-
-
-def sample(name: str, denoiser: Denoiser, schedule: Schedule, noise: ParticleNoise, **options) -> Step:
-    """The last step of SAMPLERS[name] along all of `schedule` from noise.start(): its x is the sample [n, ...]."""
-    *_, last = SAMPLERS[name](denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise, **options)
-    return last
 
 
 def path_errors(name: str, denoiser: Denoiser, schedule: Schedule, noise: ParticleNoise, exact: Tensor) -> Tensor:

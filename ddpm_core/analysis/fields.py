@@ -11,7 +11,7 @@ from torch import Tensor
 from ddpm_core.models.prediction import Prediction
 
 
-def grid(view: float, side: int) -> Tensor:
+def pixel_centres(view: float, side: int) -> Tensor:
     """Centres of the side x side pixels that tile the square [-view, view]^2; [side^2, 2] float64.
 
     Row by row from the bottom, x first, as heat maps want it: values.view(side, side)[i, j] is at (x_j, y_i).

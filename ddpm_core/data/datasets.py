@@ -30,7 +30,7 @@ def _string(curve: Callable[[Tensor], Tensor], start: float, stop: float, K: int
     return curve(torch.from_numpy(np.interp(beads, travelled, t[1:])))
 
 
-def _grid(rows: int, columns: int) -> Tensor:  # [rows * columns, 2], row by row
+def _cell_centres(rows: int, columns: int) -> Tensor:  # [rows * columns, 2], row by row
     """The centres of rows x columns cells that tile the unit square."""
     return torch.cartesian_prod(*[(torch.arange(n, dtype=torch.float64) + 0.5) / n for n in (rows, columns)])
 
@@ -69,7 +69,7 @@ def eight_gaussians(radius: float = 4.0, bandwidth: float = 0.5) -> GaussianMixt
 
 def twenty_five_gaussians(side: int = 5, bandwidth: float = 0.15) -> GaussianMixture:
     """A side x side grid of equal blobs, one unit apart."""
-    return GaussianMixture(1.0, side * _grid(side, side), bandwidth**2).standardised()
+    return GaussianMixture(1.0, side * _cell_centres(side, side), bandwidth**2).standardised()
 
 
 def checkerboard(cells: int = 4, beads: int = 6) -> GaussianMixture:
@@ -77,7 +77,7 @@ def checkerboard(cells: int = 4, beads: int = 6) -> GaussianMixture:
     corners = torch.tensor(
         [(i, j) for i in range(cells) for j in range(cells) if (i + j) % 2 == 0], dtype=torch.float64
     )
-    means = (corners[:, None] + _grid(beads, beads)).flatten(0, 1)
+    means = (corners[:, None] + _cell_centres(beads, beads)).flatten(0, 1)
     labels = torch.arange(len(corners)).repeat_interleave(beads**2)
     return GaussianMixture(1.0, means, (0.5 / beads) ** 2, labels).standardised()
 
@@ -142,7 +142,7 @@ def cola_sprite_fanta(rows: int = 16, columns: int = 8, shared: float = 0.3) -> 
     A class is its bottle, filled with rows x columns Gaussians from the bottom to the mouth, then the puddle, one blob
     of weight `shared`. The three puddles coincide, so a point in the puddle carries no information about its class.
     """
-    height, across = _grid(rows, columns).unbind(-1)  # both in [0, 1]
+    height, across = _cell_centres(rows, columns).unbind(-1)  # both in [0, 1]
     width = 0.35 + 0.75 * torch.sigmoid(25 * (0.65 - height))  # a body 1.1 wide, shoulders, a neck 0.35 wide
     bottle = torch.stack([width * (across - 0.5), 2.9 - 2.2 * height], -1)  # upside down, its mouth towards the origin
     weights = torch.cat([(1 - shared) * width / width.sum(), torch.tensor([shared])])  # uniform density in the bottle

@@ -176,7 +176,7 @@ def download(stem: str, folder: Path, source: str = SOURCE) -> None:
 EXAMPLES = shipped("assets") / "fashion_mnist.png"  # 10 of each class, one class per row
 
 
-def grid(x: Tensor, columns: int) -> Image.Image:
+def image_grid(x: Tensor, columns: int) -> Image.Image:
     """Images [n, 1, h, w] in -1 .. 1 as one picture, row by row; the last row is filled up with black."""
     n, _, h, w = x.shape
     rows = -(-n // columns)

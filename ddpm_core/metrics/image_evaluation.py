@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import mean, stdev
@@ -15,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ddpm_core import device
-from ddpm_core.data.images import Images, fashion_mnist, grid
+from ddpm_core.data.images import Images, fashion_mnist, image_grid
 from ddpm_core.guidance.labels import guided
 from ddpm_core.metrics.image_metrics import (
     Classifier,
@@ -28,7 +27,6 @@ from ddpm_core.metrics.image_metrics import (
     shipped_classifier,
 )
 from ddpm_core.models.denoisers import NetworkDenoiser, evaluations
-from ddpm_core.models.precision import precision_of
 from ddpm_core.samplers.particle_noise import ParticleNoise
 from ddpm_core.samplers.registry import steps_for
 from ddpm_core.schedules import SCHEDULES
@@ -56,57 +54,43 @@ class SamplingConfig(NamedTuple):
     spacing: str = "trailing"
 
 
-def draw(denoiser: NetworkDenoiser, n: int, ways: SamplingConfig, seed: int) -> Images:
+def draw(denoiser: NetworkDenoiser, n: int, config: SamplingConfig, seed: int) -> Images:
     """Sample n images [n, 1, 28, 28], of all classes in turn. ValueError if nfe is too small for one step."""
     where, parts = next(denoiser.net.parameters()).device, []
     labels = torch.arange(n) % denoiser.net.classes
-    for k, told in enumerate(tqdm(labels.split(PART), unit_scale=PART, unit="image", leave=False, disable=None)):
-        noise = ParticleNoise(seed * 1_000_003 + k, len(told), denoiser.net.shape, where)
-        asked = guided(denoiser, told.to(where), ways.weight)
-        steps = steps_for(ways.sampler, ways.nfe // evaluations(asked))
-        schedule = SCHEDULES["cosine"](1000).subsample(steps, ways.spacing)
-        start = schedule.scale[-1].item() * noise.start()
-        parts.append(deque(device.run_sampler(ways.sampler, asked, schedule, start, noise=noise), maxlen=1)[0].x.cpu())
+    for k, label in enumerate(tqdm(labels.split(PART), unit_scale=PART, unit="image", leave=False, disable=None)):
+        noise = ParticleNoise(seed * 1_000_003 + k, len(label), denoiser.net.shape, where)
+        conditional = guided(denoiser, label.to(where), config.weight)
+        steps = steps_for(config.sampler, config.nfe // evaluations(conditional))
+        schedule = SCHEDULES["cosine"](1000).subsample(steps, config.spacing)
+        parts.append(device.sample(config.sampler, conditional, schedule, noise).x.cpu())
     return Images.of(torch.cat(parts), labels)
 
 
 def measure_images(
     denoiser: NetworkDenoiser,
-    judge: ImageEvaluator,
-    ways: Sequence[SamplingConfig],
+    evaluator: ImageEvaluator,
+    configs: Sequence[SamplingConfig],
     n: int,
     seeds: Sequence[int],
     drawn: Mapping[tuple[SamplingConfig, int], Images] | None = None,
-) -> list[dict]:
-    """A row for each configuration, printed as soon as it is known: mean and standard deviation over the seeds.
+) -> Iterator[dict]:
+    """A row for each configuration: mean and standard deviation over the seeds, floor and ceiling.
 
     n: images per seed. drawn: images that exist already for some configurations and seeds; sampling takes minutes.
+    ValueError if n < 2.
     """
     if n < 2:
         raise ValueError(f"need at least 2 samples, got {n}")
-    bounds, rows = judge.bounds(n), []
-
-    def tell(name: str, row: dict) -> None:
-        accuracy, fid, kid = (
-            f"{row[key]:.3f}" + (f" ± {row['deviation'][key]:.3f}" if "deviation" in row else "") for key in NUMBERS
-        )
-        ratio = row["fid"] / bounds["floor"]["fid"]
-        print(f"{name:<22} {accuracy:>15} {min(row['by_class']):11.3f} {fid:>16} {ratio:8.2f} {kid:>16}", flush=True)
-
-    print(f"sampler     nfe weight {'accuracy':>15} worst class {'FID':>16}  / floor {'KID':>16}")
-    for name, bound in bounds.items():
-        tell(name, bound)
-    for way in ways:
-        runs = [judge.judge((drawn or {}).get((way, seed)) or draw(denoiser, n, way, seed)) for seed in seeds]
+    bounds = evaluator.bounds(n)
+    for config in configs:
+        images = ((drawn or {}).get((config, seed)) or draw(denoiser, n, config, seed) for seed in seeds)
+        runs = [evaluator.measure(part) for part in images]
         row: dict = {key: mean(run[key] for run in runs) for key in NUMBERS}
         if len(runs) > 1:
             row["deviation"] = {key: stdev(run[key] for run in runs) for key in NUMBERS}
         row["by_class"] = [mean(values) for values in zip(*(run["by_class"] for run in runs), strict=True)]
-        tell(f"{way.sampler:<10} {way.nfe:4} {way.weight:6}", row)
-        rows.append(way._asdict() | {"n": n, "seeds": len(seeds)} | row | bounds)
-    told = f"; means of {len(seeds)} seeds ± their standard deviation" if len(seeds) > 1 else ""
-    print(f"floor: {n} real images, ceiling: noise; in {precision_of(denoiser)}{told}")
-    return rows
+        yield config._asdict() | {"n": n, "seeds": len(seeds)} | row | bounds
 
 
 class ImageEvaluator:
@@ -133,9 +117,9 @@ class ImageEvaluator:
     def bounds(self, n: int) -> dict[str, dict]:
         """The metrics of n other real images (floor) and of n images of pure noise, labelled in turn (ceiling)."""
         noise = ParticleNoise(0, n, (1, 28, 28)).start()
-        return {"floor": self.judge(self.others[:n]), "ceiling": self.judge(Images.of(noise, torch.arange(n) % 10))}
+        return {"floor": self.measure(self.others[:n]), "ceiling": self.measure(Images.of(noise, torch.arange(n) % 10))}
 
-    def judge(self, images: Images) -> dict:
+    def measure(self, images: Images) -> dict:
         """Label accuracy, overall and by class, FID and KID."""
         by_class = label_accuracy(self.classifier, images.x0, images.labels)
         return {"accuracy": by_class.nanmean().item(), "by_class": by_class.tolist(), **self.distances(images.x0)}
@@ -150,4 +134,4 @@ class ImageEvaluator:
         """
         distance, row = nearest(images.x0, self.train)
         pairs = torch.stack([images.x0, self.train[row].x0]).flatten(0, 1)
-        return grid(pairs, len(images)), distance, nearest(self.test[: len(images)].x0, self.train)[0]
+        return image_grid(pairs, len(images)), distance, nearest(self.test[: len(images)].x0, self.train)[0]

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from tqdm import tqdm
 
-from ddpm_core.data.images import grid
+from ddpm_core.data.images import image_grid
 from ddpm_core.metrics.image_evaluation import SamplingConfig, draw
 from ddpm_core.models import checkpoints
 from ddpm_core.models.denoisers import NetworkDenoiser
@@ -86,4 +86,4 @@ class Run:
         checkpoints.save_checkpoint(self.log / "average.safetensors", step.ema, metadata)
         if isinstance(step.ema, UNet):
             images = draw(NetworkDenoiser(step.ema, config.target), 4 * step.ema.classes, SamplingConfig(), seed=0)
-            grid(images.x0, step.ema.classes).save(self.log / f"{step.step:06d}.png")
+            image_grid(images.x0, step.ema.classes).save(self.log / f"{step.step:06d}.png")

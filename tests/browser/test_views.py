@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddpm_core import load_checkpoint
-from ddpm_core.analysis.fields import grid
+from ddpm_core.analysis.fields import pixel_centres
 from ddpm_ui.exhibits.plane import SIDE
 from ddpm_ui.exhibits.views.figures import FIGURES
 from ddpm_ui.server.wire import VIEW
@@ -48,7 +48,7 @@ def test_one_slider_moves_eight_panels_and_asks_nobody(look):
 def test_the_panels_show_the_shipped_network(look):
     lab = look("&t=9")
     header = lab.stage("views", "({alpha: s.header.alpha[9], sigma: s.header.sigma[9]})")
-    said = load_checkpoint("two_moons")(grid(VIEW, SIDE).float(), header["alpha"], header["sigma"]).eps
+    said = load_checkpoint("two_moons")(pixel_centres(VIEW, SIDE).float(), header["alpha"], header["sigma"]).eps
     shown = torch.tensor(lab.stage("views", "s.field('learned', 'eps', 9)")).view(-1, 2)
     assert (shown - said).abs().max() < 1e-3 * said.abs().max()
 

@@ -14,7 +14,8 @@ from image_common import write
 from PIL import Image
 
 from ddpm_core import SAMPLERS, SCHEDULES, device, load_checkpoint
-from ddpm_core.__main__ import EVALUATIONS, main
+from ddpm_core.__main__ import main
+from ddpm_core.metrics.evaluation import EVALUATIONS
 from ddpm_core.models.checkpoints import FOLDER
 from ddpm_core.models.precision import PRECISIONS
 from ddpm_core.samplers.registry import OPTIONS, TRAITS
@@ -41,7 +42,7 @@ def cli(monkeypatch, capsys):
 
 @pytest.fixture
 def measure_briefly(monkeypatch):
-    monkeypatch.setattr("ddpm_core.__main__.EVALUATIONS", [("euler", {}, "flow", 5)])
+    monkeypatch.setattr("ddpm_core.metrics.evaluation.EVALUATIONS", [("euler", {}, "flow", 5)])
 
 
 @pytest.fixture(scope="module")

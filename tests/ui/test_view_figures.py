@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from ddpm_core import SCHEDULES, MixtureDenoiser
-from ddpm_core.analysis.fields import grid
+from ddpm_core.analysis.fields import pixel_centres
 from ddpm_ui.exhibits.forward.figures import forgetting, why
 from ddpm_ui.exhibits.forward.recipe import Forward
 from ddpm_ui.exhibits.forward.stream import drifts
@@ -46,7 +46,7 @@ def test_the_fields_are_what_the_denoisers_say(stream, level):
     assert head["done"]
     assert len(levels) == len(LAM)
     vectors, density = levels[level]
-    points, mixture = grid(VIEW, SIDE), mixture_of("two_moons")
+    points, mixture = pixel_centres(VIEW, SIDE), mixture_of("two_moons")
     alpha, sigma = head["alpha"][level], head["sigma"][level]
     for row, denoiser in enumerate((denoiser_of("network", "two_moons"), MixtureDenoiser(mixture))):
         said = denoiser(points.float(), alpha, sigma)
@@ -221,7 +221,7 @@ def test_drifts_are_what_the_exact_score_says():
     header = sent.header
     assert header["times"][0] == 1
     assert header["times"][-1] == 30
-    points, mixture, schedule = grid(VIEW, SIDE), mixture_of("ink_drop"), recipe.full_schedule
+    points, mixture, schedule = pixel_centres(VIEW, SIDE), mixture_of("ink_drop"), recipe.full_schedule
     index, t = 12, header["times"][12]
     (vectors,), _ = sent.fields[index]
     beta, score = schedule.betas[t - 1], mixture.noised(schedule.alpha[t], schedule.sigma[t]).score(points)

@@ -3,7 +3,7 @@ import torch
 from core_common import close, normal
 
 from ddpm_core import DATASETS, MixtureDenoiser, Prediction, load_checkpoint
-from ddpm_core.analysis.fields import conversion_residual, drift_fields, grid
+from ddpm_core.analysis.fields import conversion_residual, drift_fields, pixel_centres
 from ddpm_core.schedules import cosine
 
 LEVELS = [(0.8, 0.6), (1.0, 5.0), (0.3, 0.7), (0.995, 0.1)]
@@ -12,7 +12,7 @@ LEVELS = [(0.8, 0.6), (1.0, 5.0), (0.3, 0.7), (0.995, 0.1)]
 @pytest.mark.parametrize("side", [1, 2, 7])
 def test_pixels_tile_the_square(side):
     """Rows go up in y, columns in x; the outer pixels end where the square does."""
-    points = grid(3.0, side).view(side, side, 2)
+    points = pixel_centres(3.0, side).view(side, side, 2)
     pixel = 6.0 / side
     for i in range(side):
         for j in range(side):
@@ -20,7 +20,7 @@ def test_pixels_tile_the_square(side):
 
 
 def test_a_density_sums_to_one_over_the_pixels():
-    points, law = grid(6.0, 60), DATASETS["eight_gaussians"]().noised(0.8, 0.6)
+    points, law = pixel_centres(6.0, 60), DATASETS["eight_gaussians"]().noised(0.8, 0.6)
     close(law.log_prob(points).exp().sum() * (12 / 60) ** 2, 1.0, 1e-9)
 
 
@@ -54,7 +54,7 @@ def test_ink_obeys_the_continuity_equation():
     """dp/dt = -div(p current): the left side from two neighbouring times, the right one by central differences."""
     schedule, side, view = cosine(2000), 200, 4.0
     mixture, t = DATASETS["eight_gaussians"](), 700
-    points, h = grid(view, side), 2 * view / side
+    points, h = pixel_centres(view, side), 2 * view / side
 
     def density(t):
         return (

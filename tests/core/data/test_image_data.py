@@ -8,7 +8,16 @@ from image_common import LABELS, PIXELS, idx, write
 from PIL import Image
 
 from ddpm_core.data import images
-from ddpm_core.data.images import CLASSES, ImageDataError, Images, examples, fashion_mnist, grid, read_folder, to_pixels
+from ddpm_core.data.images import (
+    CLASSES,
+    ImageDataError,
+    Images,
+    examples,
+    fashion_mnist,
+    image_grid,
+    read_folder,
+    to_pixels,
+)
 
 
 @pytest.fixture
@@ -151,6 +160,6 @@ def test_ten_real_images_of_each_class_come_along():
 
 def test_a_grid_shows_them_row_by_row():
     x = Images(PIXELS[:5, None], LABELS[:5].long()).x0
-    picture = torch.tensor(list(grid(x, 3).tobytes()), dtype=torch.uint8).view(56, 84)
+    picture = torch.tensor(list(image_grid(x, 3).tobytes()), dtype=torch.uint8).view(56, 84)
     assert torch.equal(picture[:28, 28:56], PIXELS[1]) and torch.equal(picture[28:, 28:56], PIXELS[4])
     assert (picture[28:, 56:] == 0).all()

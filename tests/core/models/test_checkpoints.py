@@ -24,12 +24,12 @@ from ddpm_core import (
     sample,
     save_checkpoint,
 )
-from ddpm_core.__main__ import SEEDS
 from ddpm_core.metrics.image_evaluation import SamplingConfig, draw
 from ddpm_core.metrics.image_metrics import label_accuracy, shipped_classifier
 from ddpm_core.models.checkpoints import FOLDER, FORMAT, MAX_BYTES, names
 from ddpm_core.models.denoisers import TARGETS
 from ddpm_core.models.precision import PRECISIONS, in_precision
+from ddpm_core.training.checkpoint import SEEDS
 
 
 @pytest.fixture
