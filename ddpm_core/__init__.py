@@ -2,7 +2,7 @@
 
 from ddpm_core.analysis.bound import variational_bound
 from ddpm_core.analysis.convergence import fitted_order, local_errors, path_errors, schedule_for_nfe
-from ddpm_core.analysis.likelihood import divergence, flow_log_prob
+from ddpm_core.analysis.likelihood import flow_log_prob
 from ddpm_core.analysis.memorisation import perplexity, score_position
 from ddpm_core.data.datasets import DATASETS
 from ddpm_core.data.mixtures import GaussianMixture
@@ -49,7 +49,6 @@ __all__ = [
     "UNet",
     "annealed",
     "bootstrap_interval",
-    "divergence",
     "energy_distance",
     "exact_flow",
     "exact_flow_between",

@@ -34,7 +34,11 @@ class FlowLikelihood(NamedTuple):
 
 
 def denoise_with_divergence(denoiser: Denoiser, x: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
-    """x0-hat at x [n, D], and its divergence there, [n]; see `divergence`."""
+    """x0-hat at x [n, D], and its divergence sum_i d x0-hat_i / d x_i, [n]. Each row depends on its own x only.
+
+    For an exact denoiser in closed form, alpha / sigma^2 tr Cov(x0 | x) (Efron 2011, second-order Tweedie); for any
+    other by forward-mode differentiation of D copies of x, exact up to rounding.
+    """
     if isinstance(denoiser, MixtureDenoiser):
         variance = denoiser.mixture.posterior_variance(x, alpha, sigma).to(x)
         return denoiser(x, alpha, sigma).x0, alpha / sigma**2 * x.shape[1] * variance
@@ -43,15 +47,6 @@ def denoise_with_divergence(denoiser: Denoiser, x: Tensor, alpha: float, sigma: 
     with _FORWARD_MODE:
         x0, slope = torch.func.jvp(lambda y: denoiser(y, alpha, sigma).x0, (copies,), (along_axes,))[:2]
     return x0[:n], (slope * along_axes).sum(-1).view(D, n).sum(0)
-
-
-def divergence(denoiser: Denoiser, x: Tensor, alpha: float, sigma: float) -> Tensor:
-    """sum_i d x0-hat_i / d x_i at x [n, D]; [n]. Each row depends on its own x only.
-
-    For an exact denoiser in closed form, alpha / sigma^2 tr Cov(x0 | x) (Efron 2011, second-order Tweedie); for any
-    other by forward-mode differentiation of D copies of x, exact up to rounding.
-    """
-    return denoise_with_divergence(denoiser, x, alpha, sigma)[1]
 
 
 def _first_step(denoiser: Denoiser, x0: Tensor, alpha: float, sigma: float) -> Tensor:

@@ -1,7 +1,10 @@
 """Distances between two clouds: optimal transport, sums over pairs of points, nearest neighbours.
 
-Called as distance(a, b), with samples a and data b. Written for @two_sample of `intervals`: a function of the pooled
-points [N, D] and of R assignments `first` [R, N], which are true where a point belongs to a; it returns R values.
+Called as distance(a, b), a [n, D] the samples and b [m, D] the data. Written for @two_sample of `intervals`, which
+asks for the real division into a and b and for shuffled ones in one call, as a function that returns R values of
+
+    pooled [N, D]       the points of both clouds, N = n + m
+    is_a   [R, N] bool  R ways to divide them: which points make up a
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ def _distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 @two_sample(equal=True, most=2000, shuffles=3)
-def exact_w2(points: Tensor, first: Tensor, *, stop: Callable[[], bool] = lambda: False) -> Tensor:
+def exact_w2(pooled: Tensor, is_a: Tensor, *, stop: Callable[[], bool] = lambda: False) -> Tensor:
     """2-Wasserstein distance of a and b, both [n, D], n at most 2,000, in their units.
 
     The root of the smallest mean squared distance over all pairings of a with b (Peyre & Cuturi 2019, eq. 2.2), solved
@@ -40,28 +43,28 @@ def exact_w2(points: Tensor, first: Tensor, *, stop: Callable[[], bool] = lambda
     from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]  # noqa: PLC0415
 
     values = []
-    for mine in first:
+    for row in is_a:
         if stop():
             raise CancelledError("exact_w2 was stopped")
-        cost = _distances(points[mine], points[~mine]).square().numpy()  # [n, n]
+        cost = _distances(pooled[row], pooled[~row]).square().numpy()  # [n, n]
         values.append(cost[linear_sum_assignment(cost)].mean() ** 0.5)
     return torch.tensor(values, dtype=torch.float64)
 
 
 @two_sample(equal=True)
-def sliced_w2(points: Tensor, first: Tensor, *, projections: int = 128) -> Tensor:
+def sliced_w2(pooled: Tensor, is_a: Tensor, *, projections: int = 128) -> Tensor:
     """Sliced 2-Wasserstein distance of a and b, both [n, D], in their units (Bonneel et al. 2015).
 
     The root mean square, over fixed random directions, of the 1-D optimal transport distance, which takes only sorting.
     Detects shift and missing mass. Misses blur and nearby outliers.
     """
     generator = torch.Generator().manual_seed(0)
-    directions = torch.randn(projections, points.shape[1], generator=generator, dtype=torch.float64)
-    sorted_ = (torch.nn.functional.normalize(directions, dim=1) @ points.mT).sort(dim=1)  # [projections, 2n]
+    directions = torch.randn(projections, pooled.shape[1], generator=generator, dtype=torch.float64)
+    sorted_ = (torch.nn.functional.normalize(directions, dim=1) @ pooled.mT).sort(dim=1)  # [projections, 2n]
     shadows, order = (part.flatten().numpy() for part in sorted_)  # numpy selects by a mask four times as fast
     gaps = []
-    for mine in first.numpy():
-        of_a = mine[order]  # any subset of sorted numbers is sorted
+    for row in is_a.numpy():
+        of_a = row[order]  # any subset of sorted numbers is sorted
         gap = np.compress(of_a, shadows) - np.compress(~of_a, shadows)
         gaps.append((gap @ gap / len(gap)) ** 0.5)
     return torch.tensor(gaps, dtype=torch.float64)
@@ -70,40 +73,40 @@ def sliced_w2(points: Tensor, first: Tensor, *, projections: int = 128) -> Tenso
 # ---- sums over pairs -----------------------------------------------------------------------------------------------
 
 
-def _pair_sums(points: Tensor, first: Tensor, kernel: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def _pair_sums(pooled: Tensor, is_a: Tensor, kernel: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Sums of kernel(|x - y|) over ordered pairs within a, within b, and over a x b, self-pairs counted; [R] each.
 
     With u = 1 on a and 0 on b they are u^T K u, the rest of the total, and u^T K 1 - u^T K u. More assignments need
     more columns of u, not more distances; K is never stored as a whole.
     """
-    u = torch.cat([first, torch.ones_like(first[:1])]).to(points).mT.contiguous()  # [N, R + 1]
+    u = torch.cat([is_a, torch.ones_like(is_a[:1])]).to(pooled).mT.contiguous()  # [N, R + 1]
     within = reached = torch.zeros((), dtype=u.dtype)
-    for x, part in zip(points.split(1024), u.split(1024), strict=True):
-        pull = kernel(_distances(x, points)) @ u  # [1024, R + 1]
+    for x, part in zip(pooled.split(1024), u.split(1024), strict=True):
+        pull = kernel(_distances(x, pooled)) @ u  # [1024, R + 1]
         within = within + (part * pull).sum(0)
         reached = reached + (part * pull[:, -1:]).sum(0)
-    (aa, total), (a_all, _) = (sums.split([len(first), 1]) for sums in (within, reached))
+    (aa, total), (a_all, _) = (sums.split([len(is_a), 1]) for sums in (within, reached))
     return aa, total - 2 * a_all + aa, a_all - aa
 
 
-def _sizes(first: Tensor) -> tuple[int, int]:  # n, m
-    n = int(first[0].sum())
-    return n, first.shape[1] - n
+def _sizes(is_a: Tensor) -> tuple[int, int]:  # n, m
+    n = int(is_a[0].sum())
+    return n, is_a.shape[1] - n
 
 
 @two_sample()
-def energy_distance(points: Tensor, first: Tensor) -> Tensor:
+def energy_distance(pooled: Tensor, is_a: Tensor) -> Tensor:
     """2 E|A - B| - E|A - A'| - E|B - B'| for a [n, D], b [m, D], in their units (Szekely & Rizzo 2013); never negative.
 
     Detects shift and missing mass. Misses blur and nearby outliers. Time grows as (n + m)^2.
     """
-    n, m = _sizes(first)
-    aa, bb, ab = _pair_sums(points, first, lambda distance: distance)
+    n, m = _sizes(is_a)
+    aa, bb, ab = _pair_sums(pooled, is_a, lambda distance: distance)
     return 2 * ab / (n * m) - aa / n**2 - bb / m**2
 
 
 @two_sample()
-def mmd(points: Tensor, first: Tensor, *, bandwidth: float = 0.5) -> Tensor:
+def mmd(pooled: Tensor, is_a: Tensor, *, bandwidth: float = 0.5) -> Tensor:
     """Squared maximum mean discrepancy of a [n, D] and b [m, D], without unit (Gretton et al. 2012, eq. 3: unbiased).
 
     E k(A, A') + E k(B, B') - 2 E k(A, B) with k = exp(-|x - y|^2 / (2 bandwidth^2)). It compares the two densities
@@ -111,8 +114,8 @@ def mmd(points: Tensor, first: Tensor, *, bandwidth: float = 0.5) -> Tensor:
     so negative half of the time. Detects shift and missing mass. Misses blur and outliers smaller than the bandwidth.
     Time grows as (n + m)^2.
     """
-    n, m = _sizes(first)
-    aa, bb, ab = _pair_sums(points, first, lambda distance: (distance.square_() / (-2 * bandwidth**2)).exp_())
+    n, m = _sizes(is_a)
+    aa, bb, ab = _pair_sums(pooled, is_a, lambda distance: (distance.square_() / (-2 * bandwidth**2)).exp_())
     return (aa - n) / (n * (n - 1)) + (bb - m) / (m * (m - 1)) - 2 * ab / (n * m)
 
 
@@ -130,54 +133,54 @@ def _neighbours(points: Tensor, reach: int) -> tuple[Tensor, Tensor]:
 
 
 @two_sample()
-def one_nn_accuracy(points: Tensor, first: Tensor) -> Tensor:
+def one_nn_accuracy(pooled: Tensor, is_a: Tensor) -> Tensor:
     """How often a point's nearest neighbour is from its own cloud, for a [n, D] and b [m, D] (Lopez-Paz & Oquab 2017).
 
     The leave-one-out accuracy of a 1-nearest-neighbour classifier: 1/2 for equal distributions and n = m, towards 1 if
     the clouds can be told apart or a repeats points, towards 0 if a copies b. Detects shift and repeated points. Misses
     a few outliers, and small blur.
     """
-    _, nearest = _neighbours(points, 1)
-    return (first[:, nearest[:, 0]] == first).double().mean(1)
+    _, nearest = _neighbours(pooled, 1)
+    return (is_a[:, nearest[:, 0]] == is_a).double().mean(1)
 
 
 @two_sample()
-def precision(points: Tensor, first: Tensor, *, k: int = 5) -> Tensor:
+def precision(pooled: Tensor, is_a: Tensor, *, k: int = 5) -> Tensor:
     """Share of a [n, D] inside the manifold of b [m, D] (Kynkaanniemi et al. 2019, eq. 1 and 2).
 
     The manifold is the union of balls around the points of b, each reaching to its k-th nearest neighbour in b. The
     floor is just below 1. Detects blur, shift and outliers. Misses a missing mode and repeated points. ValueError
     unless b has more than k points.
     """
-    return _inside(points, first, k, reach=16 * k)
+    return _inside(pooled, is_a, k, reach=16 * k)
 
 
 @two_sample()
-def recall(points: Tensor, first: Tensor, *, k: int = 5) -> Tensor:
+def recall(pooled: Tensor, is_a: Tensor, *, k: int = 5) -> Tensor:
     """Share of b [m, D] inside the manifold of a [n, D]: the precision of b against a.
 
     Detects shift, a missing mode and repeated points. Misses outliers, and rises with blur, which makes the manifold
     of a larger. ValueError unless a has more than k points.
     """
-    return _inside(points, ~first, k, reach=16 * k)
+    return _inside(pooled, ~is_a, k, reach=16 * k)
 
 
-def _inside(points: Tensor, first: Tensor, k: int, reach: int) -> Tensor:
+def _inside(pooled: Tensor, is_a: Tensor, k: int, reach: int) -> Tensor:
     """Share of a inside b's manifold, [R], from the `reach` nearest neighbours of each point, or more if needed."""
-    n, m = _sizes(first)
+    n, m = _sizes(is_a)
     if m <= k:
         raise ValueError(f"a manifold of {k} nearest neighbours needs more than {k} points, got {m}")
-    reach = min(reach, len(points) - 1)
-    distance, near = _neighbours(points, reach)
+    reach = min(reach, len(pooled) - 1)
+    distance, near = _neighbours(pooled, reach)
     beyond = torch.cat([distance, torch.full_like(distance[:, :1], math.inf)], 1)
     shares = []
-    for mine in first:
-        of_a, theirs = mine[near[~mine]], distance[~mine]  # [m, reach]: the neighbours of b's points
+    for row in is_a:
+        of_a, theirs = row[near[~row]], distance[~row]  # [m, reach]: the neighbours of b's points
         kth = ((~of_a).cumsum(1) < k).sum(1, keepdim=True)  # [m, 1]: rank of the k-th of b, `reach` if there is none
-        radius = beyond[~mine].gather(1, kth)
-        if (radius >= theirs[:, -1:]).any() and reach < len(points) - 1:
-            shares.append(_inside(points, mine[None], k, 4 * reach))
+        radius = beyond[~row].gather(1, kth)
+        if (radius >= theirs[:, -1:]).any() and reach < len(pooled) - 1:
+            shares.append(_inside(pooled, row[None], k, 4 * reach))
         else:
-            hits = near[~mine][of_a & (theirs <= radius)].unique()
+            hits = near[~row][of_a & (theirs <= radius)].unique()
             shares.append(torch.tensor([len(hits) / n], dtype=torch.float64))
     return torch.cat(shares)

@@ -37,7 +37,7 @@ class Interval(NamedTuple):
 class TwoSample:
     """A metric of a [n, D] against b [m, D]: `metric(a, b)` is a Measured. Floor: the median size for shuffled labels.
 
-    values(points [N, D], first [R, N] bool) -> [R]: the metric under each of R assignments of the N = n + m points to
+    values(pooled [N, D], is_a [R, N] bool) -> [R]: the metric under each of R assignments of the N = n + m points to
     a, so that the expensive geometry is computed only once. NaN if a point is not finite. ValueError for clouds of
     different D, of different size where equal ones are needed, and for more than `most` points each.
     """

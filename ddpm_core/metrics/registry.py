@@ -78,31 +78,13 @@ def _membership_spread(mixture: GaussianMixture) -> Tensor:
     return _memberships(mixture.sample(20_000, generator=torch.Generator().manual_seed(0)), mixture).std(0)
 
 
-class ModeShares(NamedTuple):
-    mode: Tensor  # [M] int64: labels of the mixture, or its components if it has only one label
-    expected: Tensor  # [M] weights of the mixture, sum 1
-    found: Tensor  # [M] shares of the samples, sum 1
-    error: Tensor  # [M] standard error of `found` for perfect samples
-
-    @property
-    def lost(self) -> Tensor:
-        """Modes with less than a tenth of their share, where that is not chance (three standard errors)."""
-        return self.mode[(self.found < self.expected / 10) & (self.expected - self.found > 3 * self.error)]
-
-
-def mode_shares(samples: Tensor, mixture: GaussianMixture) -> ModeShares:
-    """Share of the samples [n, D] in each mode of the mixture, by responsibility (Bayes' rule)."""
-    found, error = _memberships(samples, mixture).mean(0), _membership_spread(mixture) / len(samples) ** 0.5
-    return ModeShares(_modes(mixture)[0], _by_mode(mixture.weights[None], mixture)[0], found, error)
-
-
 @one_sample(lambda mean: mean.abs().sum(-1) / 2, norm=True)
 def mode_coverage(samples: Tensor, mixture: GaussianMixture) -> tuple[Tensor, float]:
     """Share of samples [n, D] that would have to move to another mode to make the proportions right; 0 is best.
 
-    The total variation distance between the shares that `mode_shares` finds and the weights of the modes; a missing
-    mode costs its weight. Detects missing and unbalanced modes. Misses blur and anything else within a mode. The floor
-    is its mean for perfect samples, sum_m E|N(0, error_m^2)| / 2.
+    The total variation distance between the mean of P(mode | x) over the samples (Bayes' rule) and the weights of the
+    modes; a missing mode costs its weight. Detects missing and unbalanced modes. Misses blur and anything else within a
+    mode. The floor is its mean for perfect samples, sum_m E|N(0, error_m^2)| / 2 with the standard errors of the means.
     """
     deviation = _memberships(samples, mixture) - _by_mode(mixture.weights[None], mixture)
     return deviation, _membership_spread(mixture).sum().item() / (2 * math.pi * len(samples)) ** 0.5

@@ -4,10 +4,11 @@ import pytest
 from core_common import close, normal
 
 from ddpm_core import DATASETS, SCHEDULES, GaussianMixture, MixtureDenoiser, ParticleNoise, strong_error
-from ddpm_core.analysis.convergence import fitted_order, local_errors, sample, schedule_for_nfe
+from ddpm_core.analysis.convergence import fitted_order, local_errors, schedule_for_nfe
+from ddpm_core.device import sample
 from ddpm_core.samplers.exact_flow import exact_flow, exact_flow_between
 from ddpm_core.samplers.registry import TRAITS
-from ddpm_core.samplers.stepping import Counted, levels
+from ddpm_core.samplers.stepping import Counted
 
 ROLL = DATASETS["swiss_roll"]()
 KARRAS = SCHEDULES["karras"](200, 0.02, 20)
@@ -17,7 +18,7 @@ DETERMINISTIC = [name for name in FIXED if not TRAITS[name].stochastic]
 
 def test_two_ways_make_the_whole_way():
     schedule, x_T = SCHEDULES["cosine"](10), normal(100, 2)
-    level, middle = levels(schedule), exact_flow_between(ROLL, x_T, levels(schedule)[10], levels(schedule)[4], steps=48)
+    level, middle = schedule.levels, exact_flow_between(ROLL, x_T, schedule.levels[10], schedule.levels[4], steps=48)
     close(exact_flow_between(ROLL, middle, level[4], level[0], steps=48), exact_flow(ROLL, x_T, schedule), 1e-5)
 
 

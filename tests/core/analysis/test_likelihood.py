@@ -7,7 +7,7 @@ import torch
 from core_common import close, f64, normal, roused
 
 from ddpm_core import DATASETS, MLP, SCHEDULES, GaussianMixture, MixtureDenoiser, NetworkDenoiser, load_checkpoint
-from ddpm_core.analysis.likelihood import LEVELS, divergence, flow_log_prob
+from ddpm_core.analysis.likelihood import LEVELS, denoise_with_divergence, flow_log_prob
 from ddpm_core.models.denoisers import TARGETS
 
 # the first use of forward mode loads a part of torch that still uses a part of torch that is deprecated
@@ -22,6 +22,10 @@ def small(target="v"):
 
 
 # ---- divergence ----
+
+
+def divergence(denoiser, x, alpha, sigma):
+    return denoise_with_divergence(denoiser, x, alpha, sigma)[1]
 
 
 @LEVEL

@@ -18,7 +18,6 @@ from ddpm_core.metrics.registry import (
     ENTROPY_SAMPLES,
     METRICS,
     mode_coverage,
-    mode_shares,
     moment_deviation,
     strong_error,
 )
@@ -171,42 +170,43 @@ def test_the_core_loads_scipy_only_for_exact_w2():
 # ---- modes ----
 
 
-def test_mode_shares_are_how_often_each_mode_is_reached():
+def mode_weights(mixture):
+    """What labels weigh where there are several, and else components."""
+    labels = mixture.labels if len(mixture.labels.unique()) > 1 else torch.arange(mixture.K)
+    return torch.stack([mixture.weights[labels == label].sum() for label in labels.unique()])
+
+
+def test_mode_coverage_counts_how_often_each_mode_is_reached():
     """Where modes lie far apart, counting by the nearest mean is the same."""
     x = truth(EIGHT, 3000, 1)
     counted = torch.bincount(torch.cdist(x, EIGHT.means).argmin(1), minlength=8) / 3000
-    shares = mode_shares(x, EIGHT)
-    assert torch.allclose(shares.found, counted.double(), atol=2e-3) and shares.expected.tolist() == [0.125] * 8
-    assert mode_coverage(x, EIGHT).value == pytest.approx(0.5 * (shares.found - shares.expected).abs().sum().item())
-    assert torch.allclose(shares.error, torch.tensor((7 / 64 / 3000) ** 0.5).double(), rtol=0.05)
+    deviation = mode_coverage.rows(x, EIGHT)[0].mean(0)
+    assert torch.allclose(deviation + 1 / 8, counted.double(), atol=2e-3)
+    measured = mode_coverage(x, EIGHT)
+    assert measured.value == pytest.approx(0.5 * deviation.abs().sum().item())
+    assert measured.floor == pytest.approx(8 * (7 / 64 / 3000 / (2 * np.pi)) ** 0.5, rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["two_moons", "swiss_roll", "twenty_five_gaussians", "concentric_rings"])
 def test_perfect_samples_have_each_mode_in_proportion(name):
-    """On average over 60 clouds, and with the error stated; labels are the modes where there are several."""
+    """On average over 60 clouds, and with the floor stated; labels are the modes where there are several."""
     mixture = DATASETS[name]()
-    shares = [mode_shares(truth(mixture, 200, seed), mixture) for seed in range(60)]
-    found, expected, error = torch.stack([s.found for s in shares]), shares[0].expected, shares[0].error
-    labels = mixture.labels.unique()
-    assert len(expected) == (len(labels) if len(labels) > 1 else mixture.K) and expected.sum() == pytest.approx(1)
-    z = (found.mean(0) - expected) / error * 60**0.5
-    assert z.abs().max() < 4.5 and 0.8 < (found.std(0) / error).mean() < 1.2
-    floors = [mode_coverage(truth(mixture, 200, seed), mixture) for seed in range(60)]
-    assert np.mean([m.value for m in floors]) == pytest.approx(floors[0].floor, rel=0.15)
+    clouds = [truth(mixture, 200, seed) for seed in range(60)]
+    deviation = torch.stack([mode_coverage.rows(x, mixture)[0].mean(0) for x in clouds])
+    assert deviation.shape[1] == len(mode_weights(mixture))
+    z = deviation.mean(0) / deviation.std(0) * 60**0.5
+    assert z.abs().max() < 4.5
+    measured = [mode_coverage(x, mixture) for x in clouds]
+    assert np.mean([m.value for m in measured]) == pytest.approx(measured[0].floor, rel=0.15)
 
 
 @pytest.mark.parametrize("missing", [[0], [2, 5], []])
-def test_lost_modes_are_named(missing):
+def test_missing_modes_cost_their_weight(missing):
     kept = [k for k in range(8) if k not in missing]
     x = truth(GaussianMixture(1.0, EIGHT.means[kept], EIGHT.covariances[kept]), 500, 1)
-    shares = mode_shares(x, EIGHT)
-    assert shares.lost.tolist() == missing
+    found = mode_coverage.rows(x, EIGHT)[0].mean(0) + mode_weights(EIGHT)
+    assert (found < 1 / 80).nonzero().flatten().tolist() == missing
     assert mode_coverage(x, EIGHT).value == pytest.approx(len(missing) / 8, abs=0.05)
-
-
-def test_chance_loses_no_mode():
-    """512 components, 100 points: most have none, and none is lost."""
-    assert mode_shares(truth(ROLL, 100, 1), ROLL).lost.numel() == 0
 
 
 # ---- strong error ----
