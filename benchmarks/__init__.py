@@ -1,1 +1,1 @@
-"""Measured, never asserted: `python -m benchmarks` prints the performance table of the README."""
+"""Measured, never asserted: `python -m benchmarks` prints the table of docs/PERFORMANCE.md."""
