@@ -24,13 +24,13 @@ def main() -> None:
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.parse_args()
-    # Gradio's analytics are the only two calls that the server would make to the outside; read when it is imported.
+    # Gradio's analytics would be the server's only two outgoing calls; the variable is read at import.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
         from ddpm_ui.page import build, launch_options  # noqa: PLC0415  # a core without the app has this command too
     except ModuleNotFoundError as missing:
         sys.exit(f"{missing}. Install what the app needs: pip install 'diffusion-lab[app]'")
-    # One core per trajectory: tensors this small gain nothing from a second thread, a second visitor everything.
+    # One core per trajectory: tensors this small do not need a second thread, but a second visitor needs the core.
     torch.set_num_threads(1)
     build().launch(server_name=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), **launch_options())
 

@@ -1,4 +1,4 @@
-"""The page: every exhibit of the registry becomes a tab, addresses, and where it has a film, a named endpoint."""
+"""The page: every exhibit of the registry becomes a tab, addresses and, if it has a film strip, a named endpoint."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def build() -> gr.Blocks:
         first = next(iter(built))
 
         def arrive(request: gr.Request) -> Shown:
-            """Show what the address says, and in the tabs that it does not name what they show without a word."""
+            """Show what the address says in its tab, and the defaults in the other tabs."""
             query = request.query_params
             named = query.get("tab", first)
             shown: Shown = {tabs: gr.Tabs(selected=named if named in built else first)}
@@ -49,7 +49,7 @@ def build() -> gr.Blocks:
             return {tabs: gr.Tabs(selected=name), **built[name].open(dict(parse_qsl(link)))}
 
         page.load(arrive, None, [tabs, *(part for tab in built.values() for part in tab.everything)], **QUIET)
-        # One listener a tab, whose outputs are all its own: Gradio 6.31 loses the constants of a part in a tab that was
+        # One listener per tab, with only its own outputs: Gradio 6.31 loses the constants of a part in a tab that was
         # never shown when two events tell it to stay as it is.
         for name, tab in built.items():
             link = Link(name=name, first=name == first, elem_classes="lab-hidden")
@@ -61,7 +61,7 @@ def build() -> gr.Blocks:
 
 
 def endpoint(exhibit: Exhibit) -> Callable[..., dict]:
-    """A function of the fields of the exhibit's recipe, and of `film`: its walk as a Plotly figure."""
+    """A function of the recipe's fields and of `film`, which returns the film strip as a Plotly figure."""
     fields = {field.name: field.default for field in dataclasses.fields(exhibit.recipe)} | {"film": ""}
 
     def walk(*values) -> dict:
@@ -97,7 +97,7 @@ def head() -> str:
         "without_plotly": [name for name, exhibit in EXHIBITS.items() if not exhibit.plotly],
     }
     script = (ASSETS / "lab.js").read_text(encoding="utf-8")
-    # In the page itself: browsers ask for an icon anew whenever the address changes, and here it changes with t.
+    # Inlined, because browsers request an icon again whenever the address changes, and here it changes with t.
     icon = quote((ASSETS / "icon.svg").read_text(encoding="utf-8"))
     return (
         f'<link rel="icon" href="data:image/svg+xml,{icon}">'
@@ -106,7 +106,7 @@ def head() -> str:
 
 
 def launch_options() -> dict:
-    """Keyword arguments of Blocks.launch: everything that belongs to the app rather than to one deployment of it."""
+    """Keyword arguments of Blocks.launch that belong to the app rather than to one deployment."""
     served = [*routes.SHARED, *(route for exhibit in EXHIBITS.values() for route in exhibit.served())]
     return dict(
         app_kwargs={"routes": served, "middleware": [Middleware(GZipMiddleware, compresslevel=5)]},
@@ -118,5 +118,5 @@ def launch_options() -> dict:
         run_history=False,
         ssr_mode=False,
         state_session_capacity=1000,
-        max_file_size=f"{uploads.MOST_CSV_MB}mb",  # the most of any kind; each kind has its own limit
+        max_file_size=f"{uploads.MOST_CSV_MB}mb",  # the largest limit; each kind of file has its own
     )

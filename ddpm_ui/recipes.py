@@ -1,6 +1,6 @@
-"""What is on the screen, as a query string: frozen, hashable, and every field with its limits.
+"""Recipes: everything that decides what is on the screen, with the limits of every field, as a query string.
 
-An exhibit's own fields stand in its folder; here is what all of them are made of.
+The fields of an exhibit are in its folder; this file has what they share.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ddpm_core.samplers.registry import TRAITS
 from ddpm_ui.words import Message
 
 DENOISERS = ("network", "exact")
-OWN_NETWORK = r"run\.[0-9a-f]{16,32}$"  # of a training, or an upload
+OWN_NETWORK = r"run\.[0-9a-f]{16,32}$"  # the name of a training or an upload
 
 
 class RecipeError(ValueError):
-    """A field outside its range; the message names both."""
+    """A field is outside its range; the message names the field and the range."""
 
     def __init__(self, key: str, **values: Any):
         self.message = Message(key, values)
@@ -33,27 +33,26 @@ class RecipeError(ValueError):
 
 
 def number(default, low, high, *, step: float = 1, typed: bool = False):
-    """A field that must lie in low .. high and is whole if its default is.
+    """A number in low .. high; an integer if its default is one.
 
-    Its control moves by `step`; `typed` says that a person types it rather than drags it.
+    step: of its control. typed: whether it is typed rather than dragged.
     """
     return dataclasses.field(default=default, metadata={"low": low, "high": high, "step": step, "typed": typed})
 
 
 def choice(default: str, known, own: str = "(?!)"):
-    """One of `known`, or something that people made themselves: what begins like `own`, by default nothing."""
+    """One of `known`, or a user's own choice that matches the pattern `own` (by default none)."""
     return dataclasses.field(default=default, metadata={"known": tuple(known), "own": own})
 
 
 def several(default: tuple[str, ...], known, most: int, own: str = "(?!)"):
-    """Some of `known`, in the order of the person, at most so many, and at least one unless none is the default; or
-    something that people made themselves, as of `choice`."""
+    """Up to `most` of `known`, in the order chosen; at least one unless the default is empty. `own` as in `choice`."""
     rule = {"known": tuple(known), "own": own, "most": most, "least": min(len(default), 1)}
     return dataclasses.field(default=default, metadata=rule)
 
 
 def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
-    """`value`, a string from a link or a value from a control, as what the field holds."""
+    """The value of a field from a string in a link or from a control. RecipeError if it is outside the limits."""
     got = repr(str(value)[:40])
     if kind is tuple:
         parts = value.replace(",", " ").split() if isinstance(value, str) else value
@@ -88,11 +87,11 @@ def _parsed(name: str, kind: type, value: Any, rule: Mapping) -> Any:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Fields with limits, and the way to and from a query string. All recipes have data."""
+    """Fields with limits, to and from a query string. All recipes have data."""
 
     tab: ClassVar[str]
-    optional: ClassVar[tuple[str, ...]] = ()  # fields that say nothing while others have certain values
-    renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})  # what old links call some of the fields
+    optional: ClassVar[tuple[str, ...]] = ()  # fields that have no effect for certain values of others
+    renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})  # names of fields in old links
 
     data: str = choice("swiss_roll", DATASETS, own=re.escape(PREFIX))
 
@@ -103,28 +102,28 @@ class Recipe:
         self.check_data()
 
     def check_data(self) -> None:
-        """RecipeError where a text is no data."""
+        """RecipeError if the data are unknown or unreadable."""
         mixture_of(self.data)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]):
-        """From a query string or from controls; what is missing has its default, what is unknown is ignored."""
+        """From a query string or from controls. Missing fields have their defaults, unknown ones are ignored."""
         values = {cls.renamed.get(name, name): value for name, value in values.items() if value is not None}
         return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values})
 
     @property
     def idle(self) -> set[str]:
-        """Those of the optional fields that say nothing now."""
+        """The optional fields that have no effect now."""
         return set()
 
     @property
     def asked(self):
-        """The same, without them: what is to be computed."""
+        """The same recipe with its idle fields at their defaults: what is computed."""
         return dataclasses.replace(self, **{name: getattr(type(self), name) for name in self.idle})
 
     @property
     def query(self) -> str:
-        """The shortest query string that brings this recipe back; canonical, so it is the cache key too."""
+        """The shortest query string for this recipe; canonical, so it is also the cache key."""
         changed = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -139,7 +138,7 @@ class Recipe:
 
 @lru_cache(maxsize=64)
 def mixture_of(data: str) -> GaussianMixture:
-    """The data of a recipe: built in, or people's own, which the text itself is. RecipeError if the text is none."""
+    """The data of a recipe: built in, or the user's own, encoded in the text. RecipeError if it cannot be decoded."""
     if data in DATASETS:
         return DATASETS[data]()
     try:
@@ -149,12 +148,12 @@ def mixture_of(data: str) -> GaussianMixture:
 
 
 BETA_RANGE = ("beta_min", "beta_max", "rescale")
-OF_BETA = ("linear", "scaled_linear")  # the schedules that these decide
+OF_BETA = ("linear", "scaled_linear")  # the schedules that depend on these
 
 
 @dataclass(frozen=True)
 class Noised(Recipe):
-    """What all that is noised has in common: schedule and particles."""
+    """Common to all recipes with noise: schedule and particles."""
 
     optional: ClassVar[tuple[str, ...]] = BETA_RANGE
 
@@ -183,21 +182,21 @@ class Noised(Recipe):
         return SCHEDULES[self.schedule](self.T)
 
 
-FILM = (0, 29, 59, 99, 299, 999)  # thousandths of the way to noise; of T = 1000, the times themselves
+FILM = (0, 29, 59, 99, 299, 999)  # thousandths of T; for T = 1000 the times themselves
 
 
 FILM_RULE = {"low": 0, "high": 2000, "most": 8}
 
 
 def times_of(film: str) -> tuple[int, ...]:
-    """The times that a text names. RecipeError if it names something else."""
+    """The times listed in a text. RecipeError if it contains anything else."""
     return _parsed("film", tuple, film, FILM_RULE)
 
 
 def film_times(T: int, chosen: tuple[int, ...] = ()) -> list[int]:
-    """The times of a film strip, ascending: those that were chosen, as far as T reaches, or FILM."""
+    """The times of a film strip, ascending: the chosen ones, limited to T, or FILM."""
     return sorted({min(t, T) for t in chosen} or {round(t * T / 1000) for t in FILM})
 
 
-RACERS = tuple(name for name, traits in TRAITS.items() if traits.per_step)  # those whose price is known beforehand
+RACERS = tuple(name for name, traits in TRAITS.items() if traits.per_step)  # with a fixed cost per step
 FLOW_RACERS = tuple(name for name in RACERS if not TRAITS[name].stochastic)

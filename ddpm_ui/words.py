@@ -1,4 +1,4 @@
-"""The words on the page, one file a language in assets/i18n, and sentences made of them. No gradio here."""
+"""The texts of the page, one file per language in assets/i18n, and messages made from them. No gradio here."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ STRINGS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in s
 
 
 def name_of(choice: str) -> str:
-    """The key of what a choice is called. What people made stands under what it is: "run.0123" is a choice_run."""
+    """The key of the name of a choice. A user's own choices are named by their kind: "run.0123" is choice_run."""
     return f"choice_{choice.partition('.')[0]}"
 
 
 class Message(NamedTuple):
-    """A sentence with numbers, or other messages, in it. The page says it in its own language; str() is English."""
+    """A sentence with numbers or other messages in it. The page shows it in its language; str() is English."""
 
     key: str
     values: dict[str, Any]

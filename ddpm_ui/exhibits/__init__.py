@@ -1,1 +1,1 @@
-"""One folder for each exhibit, and what they share. `registry.EXHIBITS` is all of them, in the order of the tabs."""
+"""One folder per exhibit, and what they share. `registry.EXHIBITS` lists them in the order of the tabs."""

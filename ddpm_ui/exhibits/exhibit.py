@@ -1,4 +1,4 @@
-"""What an exhibit is: one registration carries all that page, routes, links, endpoints and tests want to know of it."""
+"""An exhibit: one registration with everything that page, routes, links, endpoints and tests need."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILM_PARTICLES = 500  # of a film strip on the page
 
 
 class Stream(NamedTuple):
-    """What moves: bytes in the wire format, computed while they are read. Served at lab/{its name}?{the recipe}."""
+    """An animation: bytes in the wire format, computed while they are read. Served at lab/{its name}?{the recipe}."""
 
     recipe: type[Recipe]
     make: Callable[[Any], Generator[bytes, None, None]]
@@ -27,30 +27,30 @@ class Stream(NamedTuple):
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One tab of the page. Its name, in links and in the ids of elements, is its recipe's `tab`."""
+    """One tab of the page. Its name in links and in element ids is its recipe's `tab`."""
 
     recipe: type[Recipe]
-    title: str  # a key of the words on the page
-    order: int  # among the tabs; the first one is what a link without a tab opens
+    title: str  # a key of the page's texts
+    order: int  # among the tabs; a link without a tab opens the first one
     build: Callable[[], Tab]  # called inside its gr.Tab
     streams: Mapping[str, Stream] = field(default_factory=dict)
     figures: Mapping[str, Callable[[Any], go.Figure]] = field(default_factory=dict)  # lab/figure/{name}?{the recipe}
-    network: Callable[[Any], Any] | None = None  # finds what a recipe asks for; RecipeError if it is not here
-    film: str | None = None  # the stream whose stages are a film strip, lab/film/{name}, and a named endpoint
-    routes: tuple[Route, ...] = ()  # what it serves besides
-    plotly: bool = True  # whether plotly.js draws anything in it
+    network: Callable[[Any], Any] | None = None  # finds the network of a recipe; RecipeError if it is not here
+    film: str | None = None  # the stream that has a film strip, lab/film/{name}, and a named endpoint
+    routes: tuple[Route, ...] = ()  # further routes
+    plotly: bool = True  # whether anything in it is drawn by plotly.js
 
     @property
     def name(self) -> str:
         return self.recipe.tab
 
     def strip(self, chunks: Iterable[bytes], times: tuple[int, ...] = (), most: int | None = None) -> go.Figure:
-        """The film strip of what `film` streams, at these times or those of FILM; of the first `most` particles."""
+        """The film strip of the stream `film` at these times or those of FILM, with the first `most` particles."""
         walk = Trajectory.decode(chunks)
         return filmstrip(walk, film_times(walk.header["axis"]["last"], times), most=most)
 
     def served(self) -> list[Route]:
-        """Its addresses."""
+        """The routes of an exhibit."""
         check = self.network or (lambda recipe: None)
         routes = [stream_route(name, kind, make, check) for name, (kind, make) in self.streams.items()]
         routes += [figure_route(name, self.recipe, draw, check) for name, draw in self.figures.items()]
@@ -65,15 +65,15 @@ class Exhibit:
 
     @property
     def takes_networks(self) -> bool:
-        """Whether a network that was trained here can be used in it."""
+        """Whether it can use a network that was trained here."""
         return "denoiser" in self.recipe.__dataclass_fields__
 
 
-EXHIBITS: dict[str, Exhibit] = {}  # by name, in the order of the tabs; `registry` fills it
+EXHIBITS: dict[str, Exhibit] = {}  # by name, in the order of the tabs; filled by `registry`
 
 
 def register(exhibit: Exhibit) -> None:
-    """ValueError where a name is taken: streams and figures of all exhibits share their addresses."""
+    """ValueError if a name is taken: streams and figures of all exhibits share their addresses."""
     if exhibit.name in EXHIBITS:
         raise ValueError(f"two exhibits are called {exhibit.name}")
     for kind in ("streams", "figures"):

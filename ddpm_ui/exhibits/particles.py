@@ -1,4 +1,4 @@
-"""What several exhibits stream: particles, their colours, the data behind them, and how far they are from them."""
+"""Shared by several streams: particles, their colours, the data behind them, and distances to the data."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ddpm_ui.server.wire import Axis, json_chunk
 from ddpm_ui.words import name_of
 
 CLOUD_SIZE = 2000
-MEASURED_SIZE = 4000  # points that the distances between two clouds look at; their time grows faster than n
+MEASURED_SIZE = 4000  # points used for distances between two clouds, whose time grows faster than n
 _shipped = lru_cache(maxsize=32)(load_checkpoint)
 
 
 def denoiser_of(kind: str, data: str) -> Denoiser:
-    """RecipeError if there is none: no network for people's own data, or a run that is no longer here."""
+    """The denoiser of this kind. RecipeError if there is none: own data have no network, a run may be gone."""
     if kind == "exact":
         return MixtureDenoiser(mixture_of(data))
     if kind.startswith("run."):
@@ -32,7 +32,7 @@ def denoiser_of(kind: str, data: str) -> Denoiser:
 
 
 def network(recipe: Any) -> Denoiser | None:
-    """The denoiser that a recipe asks for, if it asks for one."""
+    """The denoiser of a recipe, if it has one."""
     return denoiser_of(recipe.denoiser, recipe.data) if hasattr(recipe, "denoiser") else None
 
 
@@ -41,26 +41,26 @@ def badge(denoiser: str) -> str:
 
 
 def title(recipe: Recipe, part: str) -> list[str]:
-    """What the picture is called, as keys of the words on the page."""
+    """The title of a stage, as keys of the page's texts."""
     return [name_of(recipe.data), part]
 
 
 @lru_cache(maxsize=64)
 def destination_colours(data: str, seed: int, n: int) -> bytes:
-    """Where the exact probability flow carries each particle's noise, whatever sampler is on the screen.
+    """A colour for each particle: where the exact probability flow carries its noise, whatever the sampler.
 
-    So a particle has one colour everywhere, and stochastic samplers show how they stray from the flow.
+    So a particle has the same colour everywhere, and one can see how stochastic samplers depart from the flow.
     """
     mixture, start = mixture_of(data), ParticleNoise(seed, n).start()
     *_, last = SAMPLERS["ddim"](MixtureDenoiser(mixture), SCHEDULES["cosine"](24), start, noise=ParticleNoise(seed, n))
     return wire.colours(mixture.component_of(last.x), mixture.K)
 
 
-STORED = 64  # steps that are sent, of however many are walked: as many as the eye needs
+STORED = 64  # largest number of steps that are sent; more are not visible
 
 
 def stored_times(T: int, film: tuple[int, ...] = ()) -> list[int]:
-    """The times that are sent: evenly spread, both ends among them, and those of the film strip; ascending."""
+    """The times that are sent, ascending: evenly spaced including both ends, and those of the film strip."""
     even = np.linspace(0, T, min(T, STORED) + 1).round().astype(int)
     return sorted({*even.tolist(), *film_times(T, film)})
 
@@ -80,9 +80,9 @@ def closed_form(recipe: Noised) -> Generator[bytes, None, None]:
 
 
 def measured(measures: list[tuple[str, str, Callable[[], dict]]]) -> Generator[bytes, None, None]:
-    """What there is to say of a sample below its picture, a line more with every message.
+    """The metrics below a stage; each message has one more of them.
 
-    A measure says its `value`, and of it what it knows: `floor` and `n`, the 95 % `interval`, the `p` of a test.
+    A metric has a `value` and, where known, `floor` and `n`, the 95 % `interval`, and the `p` of a test.
     """
     metrics = []
     for name, unit, measure in measures:

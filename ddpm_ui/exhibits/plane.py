@@ -1,4 +1,4 @@
-"""The grid over the plane on which several exhibits draw fields, and how many of them there are along the noise."""
+"""The grid on which several exhibits draw vector fields, and the number of noise levels."""
 
 from ddpm_core.analysis.fields import pixel_centres
 from ddpm_ui.server.wire import VIEW

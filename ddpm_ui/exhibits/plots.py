@@ -1,4 +1,4 @@
-"""What the figures of several exhibits share: one meaning, one colour; axes, captions, film strips. No gradio here."""
+"""Shared by the figures: colours by meaning, axes, captions, film strips. No gradio here."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from plotly.subplots import make_subplots
 from ddpm_ui.server.wire import VIEW, Trajectory
 from ddpm_ui.words import Message
 
-# One meaning, one colour, everywhere (Okabe & Ito 2008, safe for colour-blind eyes).
+# One colour per meaning, everywhere (Okabe & Ito 2008, safe for colour-blind readers).
 COLOURS = {"data": "#0072B2", "noise": "#767676", "learned": "#D55E00", "exact": "#009E73", "error": "#CC79A7"}
-# Solvers that stand side by side (Tol 2021, muted), by place.
+# Solvers in a comparison, by place (Tol 2021, muted).
 COLOURS |= {f"racer{k}": c for k, c in enumerate(("#1B1F24", "#882255", "#7D7D1C", "#332288", "#CC6677", "#2A7F9E"), 1)}
-# Place in the data: 256 steps, both ends dark or light enough for a white and for a black wall.
+# Position in the data: 256 steps, all of them visible on a white and on a black background.
 PALETTE = sample_colorscale("Plasma", np.linspace(0.15, 0.86, 256), colortype="rgb")
 PALETTE = ["#" + "".join(f"{int(v):02x}" for v in colour[4:-1].split(",")) for colour in PALETTE]
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
-# Not down to a zero that is drawn as 1e-300: the axis would have hundreds of decades.
+# Limited below, because a zero drawn as 1e-300 would give the axis hundreds of decades.
 LOG = {"type": "log", "exponentformat": "power", "autorangeoptions": {"clipmin": 1e-12}}
 
 
@@ -35,17 +35,17 @@ def labelled(figure: go.Figure, x: str, y: str, alt: Message, **layout) -> go.Fi
 
 
 def captioned(figure: go.Figure, name: str, badges: Sequence[str], **more) -> go.Figure:
-    """With what its caption says in its meta: `title`, a key of the words on the page, `badges`, and more: `said`."""
+    """With its caption in meta: `title` (a key of the page's texts), `badges`, and optionally `said`."""
     return figure.update_layout(meta=figure.layout.meta | {"title": f"chart_{name}", "badges": badges} | more)
 
 
 def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None = None) -> go.Figure:
-    """The cloud at chosen times, data left and noise right, one scatter each; at most the first `most` particles."""
+    """The first `most` particles at the given times, one panel each, data left and noise right."""
     T, n = trajectory.header["T"], min(trajectory.header["n"], most or trajectory.header["n"])
     figure = make_subplots(1, len(times), subplot_titles=[f"t = {t}" for t in times], horizontal_spacing=0.01)
     colour = [PALETTE[c] for c in trajectory.colours[:n]]
     for column, t in enumerate(times, start=1):
-        x, y = trajectory.at(t)[:n].round(4).T.tolist()  # plain numbers: any client can read them
+        x, y = trajectory.at(t)[:n].round(4).T.tolist()  # plain numbers, which any client can read
         marker = {"size": 3 if n > 300 else 5, "color": colour}
         figure.add_scatter(x=x, y=y, mode="markers", marker=marker, name=f"t = {t}", row=1, col=column)
     figure.update_xaxes(range=[-VIEW, VIEW], showticklabels=False, constrain="domain", zeroline=False)
@@ -62,5 +62,5 @@ def square(figure: go.Figure) -> go.Figure:
 
 
 def racer(place: int) -> str:
-    """The colour of a solver, by its place among those that were chosen."""
+    """The colour of a solver, by its place among the chosen ones."""
     return COLOURS[f"racer{place + 1}"]

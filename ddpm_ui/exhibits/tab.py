@@ -1,4 +1,4 @@
-"""A tab at work: controls make a recipe, a recipe makes what the outputs show, a bad one makes a message."""
+"""The behaviour of a tab: controls give a recipe, the recipe gives the outputs, a bad one gives a message."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from ddpm_ui.web.parts import note
 from ddpm_ui.words import Message
 
 LAYERS = ("data", "x0", "trails")
-Shown = dict[Component, Any]  # what an event changes; a component that is not in it stays as it is
+Shown = dict[Component, Any]  # updates of an event; components that are not in it stay as they are
 
 
 def source(kind: str, recipe: Recipe) -> str:
-    """The address of something that is computed from a recipe, relative to the page."""
+    """The address of a stream or figure of a recipe, relative to the page."""
     return f"lab/{kind}?{recipe.asked.query}"
 
 
 def figure_value(name: str, recipe: Recipe) -> str:
-    """What a Chart is told that shows the figure `name` of an exhibit."""
+    """The value of a Chart that shows the figure `name` of an exhibit."""
     return json.dumps({"src": source(f"figure/{name}", recipe)})
 
 
 def stage_value(kind: str, recipe: Recipe, view: Mapping[str, str], *, play: bool | None = None, **more) -> str:
-    """What a Stage is told. `view`, how the person looks at it, comes from a link and is theirs from then on."""
+    """The value of a Stage. `view` holds the reader's own settings, such as t, from a link."""
     t = view.get("t", "")
     layers = [layer for layer in view["layers"].split(",") if layer in LAYERS] if "layers" in view else None
     value = {"src": source(kind, recipe), "link": recipe.link, "layers": layers}
     return json.dumps(value | more | ({"t": int(t), "play": False} if t.isdecimal() else {"t": None, "play": play}))
 
 
-ENOUGH_NOISE = 0.05  # x_T counts as noise when less than this share of its amplitude is data
+ENOUGH_NOISE = 0.05  # x_T counts as noise if less than this share of its amplitude is data
 
 
 def is_noise(recipe: Noised) -> bool:
@@ -46,7 +46,7 @@ def is_noise(recipe: Noised) -> bool:
 
 
 def terminal_note(recipe: Noised) -> dict:
-    """That x_T is not noise yet, where it is not."""
+    """A note if x_T is not noise yet."""
     if is_noise(recipe):
         return note(None)
     alpha_bar, snr = recipe.full_schedule.alpha_bar[-1].item(), recipe.full_schedule.terminal_snr
@@ -60,7 +60,7 @@ def next_seed(recipe: Any) -> Any:
 
 
 class Tab:
-    """Its controls by field, its outputs by name, `note` among them, and `show`, what each output shows of a recipe."""
+    """Controls by field, outputs by name (one is `note`), and `show`, which gives the outputs for a recipe."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Tab:
         return [*self.outputs.values(), *self.inputs]
 
     def listen(self) -> None:
-        """When a control moves: the outputs, and which of the controls say something now."""
+        """When a control moves, update the outputs and hide the idle controls."""
 
         def update(*values) -> Shown:
             recipe = self.recipe(values)
@@ -96,7 +96,7 @@ class Tab:
         on_input(self.inputs, self.guarded(update), [*self.outputs.values(), *optional])
 
     def recipe(self, values: Iterable) -> Any:
-        """What the controls say. RecipeError if they say nonsense."""
+        """The recipe of the controls. RecipeError if a value is outside its limits."""
         return self.kind.of(dict(zip(self.controls, values, strict=True)))
 
     def shows(self, recipe: Recipe, view: Mapping[str, str] | None = None) -> Shown:
@@ -106,7 +106,7 @@ class Tab:
         return {self.outputs[name]: value for name, value in shown.items()}
 
     def guarded(self, act: Callable[..., Shown]) -> Callable[..., Shown]:
-        """`act` for an event: where it raises a RecipeError, the note says so, and nothing else changes."""
+        """`act` as an event handler. On a RecipeError the note shows the message and nothing else changes."""
 
         def answer(*values) -> Shown:
             try:
@@ -117,18 +117,18 @@ class Tab:
         return answer
 
     def shown(self, recipe: Recipe) -> Shown:
-        """The controls of a recipe that did not come from them."""
+        """Updates of the controls for a recipe that did not come from them."""
         return {self.controls[name]: look for name, look in shown(recipe).items()}
 
     def whole(self, recipe: Recipe, view: Mapping[str, str] | None = None) -> Shown:
         return self.shows(recipe, view) | self.shown(recipe)
 
     def replace(self, change: Callable[[Any], Recipe], *values) -> Shown:
-        """A button changed the recipe."""
+        """Show the recipe after `change`, for a button."""
         return self.guarded(lambda *values: self.whole(change(self.recipe(values))))(*values)
 
     def open(self, query: Mapping[str, str]) -> Shown:
-        """A link was followed. A bad one shows its message beside the default picture."""
+        """Show what a link says. A bad link shows its message and the default recipe."""
         message: Shown = {}
         try:
             recipe = self.kind.of(query)

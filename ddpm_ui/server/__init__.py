@@ -1,1 +1,1 @@
-"""What answers the browser: the wire format, computations that many read, plain routes, people's networks and files."""
+"""The server: wire format, shared computations, plain routes, users' networks and uploads."""

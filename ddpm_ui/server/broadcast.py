@@ -1,7 +1,7 @@
-"""One computation, many readers: everybody who asks for the same recipe reads along from the beginning.
+"""One computation, many readers: everybody who asks for the same recipe reads it from the beginning.
 
-A Broadcast runs a generator in a worker thread and keeps what it yields. When the last reader leaves before the end,
-the computation stops. What is finished is kept as long as there is room, so the same recipe is computed once.
+A Broadcast runs a generator in a worker thread and stores what it yields. If the last reader leaves before the end, the
+computation stops. Finished ones are kept as long as there is room, so the same recipe is computed only once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Broadcast:
         self.chunks: list[bytes] = []
         self.size = self.readers = 0
         self.done = False
-        self.stale = False  # failed or given up: nobody may join any more
+        self.stale = False  # failed or abandoned: nobody may join any more
         self._grew = asyncio.Event()
         self.task = asyncio.create_task(self._compute())
 
@@ -42,7 +42,7 @@ class Broadcast:
         self._grew = asyncio.Event()
 
     async def _turn(self) -> bool:
-        """Compute for one turn; is there more to do?"""
+        """Compute for one turn; returns whether there is more to do."""
         async with self.lane.turn(self) as over:
             self.wake()
             async for chunk in iterate_in_threadpool(self.source):
@@ -50,7 +50,7 @@ class Broadcast:
                     self.chunks.append(chunk)
                     self.size += len(chunk)
                     self.wake()
-                # only here: a generator can be left, or closed, when no thread is in it
+                # only here: a generator can be closed only while no thread is inside it
                 if self.stale or over() or (chunk == PAUSE and self.lane.waiting):
                     return not self.stale
         return False
@@ -112,7 +112,7 @@ def broadcast(key: tuple[str, str], make: Callable[[], Generator[bytes, None, No
 
 
 def streamed(running: Broadcast, headers: dict[str, str]) -> Response:
-    """What it yields, as it comes."""
-    # an encoding of its own keeps the gzip middleware away: it would hold chunks back, and noise does not compress
+    """A response with the chunks as they arrive."""
+    # an explicit encoding disables the gzip middleware: it would delay chunks, and noise does not compress
     headers = headers | {"Content-Encoding": "identity"}
     return StreamingResponse(running.read(), media_type="application/octet-stream", headers=headers)

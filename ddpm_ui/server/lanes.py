@@ -1,4 +1,4 @@
-"""Fairness: so many computations at once, the others wait in line and know their place."""
+"""Fairness: a limited number of computations at once; the others wait in line and know their place."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-MAX_COMPUTING = os.cpu_count() or 1  # in each lane, a core each
+MAX_COMPUTING = os.cpu_count() or 1  # in each lane, one per core
 TURN = 60.0  # seconds
 
 
 class Waiting(Protocol):
-    """What stands in line."""
+    """A computation that waits in line."""
 
     def wake(self) -> None:
         """Its place may have changed."""
 
 
 class Lane:
-    """So many computations at once; the others wait in line, first come, first served, and know their place.
+    """A limited number of computations at once; the others wait, first come, first served, and know their place.
 
-    Where others wait, nobody keeps a place for longer than a TURN: what is not done by then goes on after them.
+    While others wait, a computation runs for at most one TURN; an unfinished one continues after them.
     """
 
     def __init__(self, at_once: int):
@@ -31,7 +31,7 @@ class Lane:
 
     @contextlib.asynccontextmanager
     async def turn(self, who: Waiting) -> AsyncIterator[Callable[[], bool]]:
-        """Wait, then compute, until what is handed over says that it is somebody else's turn."""
+        """Wait, then compute until the turn is over."""
         self.waiting.append(who)
         who.wake()
         try:
@@ -45,5 +45,5 @@ class Lane:
             self.free.release()
 
 
-# Figures take seconds and cannot be left half-way: what moves must not wait until those of an older choice are drawn.
+# Figures take seconds and cannot be interrupted; animations must not wait for the figures of an older choice.
 walks, figures, trainings = (Lane(MAX_COMPUTING) for _ in range(3))

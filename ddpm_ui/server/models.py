@@ -1,4 +1,4 @@
-"""The networks that were trained or uploaded here, each by the name of its run; the newest MAX_MODELS, in memory."""
+"""The networks that were trained or uploaded here, by the name of their run; the newest MAX_MODELS, in memory."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch import Tensor
 from ddpm_core import NetworkDenoiser
 from ddpm_ui.recipes import RecipeError
 
-MAX_MODELS = 64  # at most about 4 MB each, where a network is as large as it may be
+MAX_MODELS = 64  # at most about 4 MB each, for the largest network allowed
 
 
 @dataclass(frozen=True)
 class Model:
     denoiser: NetworkDenoiser
     data: str
-    state: dict[str, Tensor] | None = None  # what its training goes on from
+    state: dict[str, Tensor] | None = None  # the state from which its training continues
 
 
 def run_name(name: str) -> str:
-    """A name that a page made up, if it is one: nobody guesses another one's. RecipeError if not."""
+    """Checks the name of a run: a random number made up by the page, so nobody can guess it. RecipeError if not."""
     if not re.fullmatch(r"[0-9a-f]{16,32}", name):
         raise RecipeError("bad_run", got=repr(name[:40]))
     return name
@@ -43,7 +43,7 @@ def keep(run: str, model: Model) -> None:
 
 
 def find(run: str, patience: float = 0.0) -> Model:
-    """RecipeError if it is not here, or no longer, or not within so many seconds of patience."""
+    """The model of a run; waits up to `patience` seconds. RecipeError if it is not here."""
     with _changed:
         if not _changed.wait_for(lambda: run in _models, patience):
             raise RecipeError("no_such_model", run=repr(run[:40]))

@@ -1,4 +1,4 @@
-"""Plain GET routes: what the exhibits stream and draw, film strips, plotly.js. Same recipe, same bytes."""
+"""Plain GET routes: streams and figures of the exhibits, film strips, plotly.js. Same recipe, same bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def guarded(endpoint: Endpoint) -> Endpoint:
-    """Bad input answers 400 with a message that names the field; anything else 500 without a traceback."""
+    """Bad input is answered by 400 with a message that names the field, any other error by 500 without a traceback."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -53,11 +53,11 @@ async def plotly_js(request: Request) -> Response:
     return Response(await run_in_threadpool(_plotly_js), media_type="text/javascript", headers=headers)
 
 
-Check = Callable[[Recipe], object]  # RecipeError where a recipe names what is not here
+Check = Callable[[Recipe], object]  # RecipeError if a recipe names something that is not here
 
 
 def running(name: str, recipe: Recipe, make: Callable[..., Generator[bytes, None, None]]) -> Broadcast:
-    """The stream of a recipe, which is the same for everybody."""
+    """The stream of a recipe, shared by everybody who asks for it."""
     return broadcast((name, recipe.query), lambda: make(recipe), lanes.walks)
 
 

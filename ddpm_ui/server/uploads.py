@@ -1,7 +1,7 @@
-"""What people bring (a CSV, a picture, a word, a drawing) as points [N, 2], y upwards, for own_data.encode;
-or a picture as a small one, for own_picture.encode.
+"""Users' uploads (a CSV file, an image, a word, a drawing) as points [N, 2], y upwards, for own_data.encode; or
+an image at 28 x 28 pixels, for own_picture.encode.
 
-Whatever comes in is untrusted: sizes are looked at before any work, and all that can go wrong is an OwnDataError.
+All input is untrusted: sizes are checked before any work, and every failure is an OwnDataError.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ FONT = ASSETS / "fonts" / "wqy-microhei.ttc"  # Latin, Greek, Cyrillic, kana, ha
 MB = 1_000_000
 
 MOST_CSV_MB = 50
-MOST_LINES = 2 * MOST_POINTS  # with header, comments and blank ones
+MOST_LINES = 2 * MOST_POINTS  # including header, comments and blank lines
 LONGEST_LINE = 1000  # bytes
 
 MOST_PICTURE_MB = 20
 MOST_MEGAPIXELS = 50  # far below where Pillow warns of a decompression bomb
-MOST_SCANS = 50  # of a JPEG; a progressive one has about 10, and each is a pass over all pixels
-SIDE = 256  # pixels that the longer side is reduced to
+MOST_SCANS = 50  # of a JPEG: a progressive one has about 10, and each takes a pass over all pixels
+SIDE = 256  # pixels of the longer side after reduction
 LEAST_CONTRAST = 16  # of 255, between the darkest and the lightest pixel
-COPIES = 4  # of a black pixel; lighter ones have fewer
+COPIES = 4  # points for a black pixel; lighter ones have fewer
 
 MOST_CHARACTERS = 12
 FONT_SIZE = 96  # pixels
 
 MOST_STROKES = 500
 MOST_STROKE_POINTS = 50_000  # of all strokes together
-TAP = 0.02  # a tap weighs as much as a line of this length, in widths of the pad
+TAP = 0.02  # a tap counts as a line of this length, in widths of the pad
 
 
 def _refused(key: str, **values) -> OwnDataError:
@@ -57,7 +57,7 @@ def _check_size(data: bytes, most: int) -> None:
 
 
 def _cells(line: bytes) -> list[bytes]:
-    """Split where the line itself shows its separator; a comma beside a semicolon or a tab is a decimal one."""
+    """Split a line at the separator it uses; a comma next to a semicolon or a tab is a decimal comma."""
     if b";" in line or b"\t" in line:
         return line.replace(b",", b".").replace(b"\t", b";").split(b";")
     return line.split(b",") if b"," in line else line.split()
@@ -72,11 +72,11 @@ def _is_number(cell: bytes) -> bool:
 
 
 def points_from_csv(data: bytes) -> np.ndarray:
-    """Two numbers a line, [N, 2], parted by comma, semicolon, tab or spaces.
+    """Points [N, 2] from a file with two numbers per line, separated by comma, semicolon, tab or spaces.
 
-    Blank lines, lines that start with # and, before the first numbers, lines without any number (a header) are passed
-    over; any other line must hold two finite numbers, or the OwnDataError names it. Bytes are read as they are: a
-    number is ASCII in UTF-8 and in Latin-1 alike, and nothing else is looked at.
+    Skips blank lines, lines that start with # and, before the first numbers, lines without any number (a header). Any
+    other line must hold two finite numbers, or the OwnDataError names it. Works on bytes, because numbers are ASCII in
+    UTF-8 and in Latin-1 alike and nothing else matters.
     """
     _check_size(data, MOST_CSV_MB)
     if max(data.count(b"\n"), data.count(b"\r")) > MOST_LINES:
@@ -109,18 +109,18 @@ def points_from_csv(data: bytes) -> np.ndarray:
 
 
 def _points_of_ink(picture: Image.Image) -> np.ndarray:
-    """The dark pixels of a grey picture as points [N, 2]: 1 to COPIES of each, the darker the more.
+    """The dark pixels of a grey image as points [N, 2]: 1 to COPIES of each, more for darker ones.
 
-    Dark is what lies below the threshold that parts the grey levels best (Otsu 1979), so neither the paper's grey nor
-    the pencil's matters. Where that is more than half of the picture, the light pixels are the drawing.
+    Dark means below the threshold that separates the grey levels best (Otsu 1979), so the greys of paper and pencil do
+    not matter. If more than half of the image is dark, the light pixels are taken instead.
     """
     grey = np.asarray(picture, dtype=np.int64)  # [h, w], 0 is black
     if np.ptp(grey) < LEAST_CONTRAST:
         raise _refused("bad_data_blank")
     count = np.bincount(grey.ravel(), minlength=256).astype(float)
-    below, mass = count.cumsum()[:-1], (count * np.arange(256)).cumsum()  # pixels up to a level, and the sum of theirs
+    below, mass = count.cumsum()[:-1], (count * np.arange(256)).cumsum()  # pixels up to a level, their sum
     above = grey.size - below
-    between = np.square(mass[-1] * below - grey.size * mass[:-1]) / np.maximum(below * above, 1)  # variance of classes
+    between = np.square(mass[-1] * below - grey.size * mass[:-1]) / np.maximum(below * above, 1)  # class variance
     ink = grey <= between.argmax()
     if ink.mean() > 0.5:
         ink, grey = ~ink, 255 - grey
@@ -130,8 +130,8 @@ def _points_of_ink(picture: Image.Image) -> np.ndarray:
 
 
 def _grey(picture: Image.Image) -> Image.Image:
-    """As grey levels on white, upright, with a longer side of at most SIDE pixels."""
-    picture.draft("L", (SIDE, SIDE))  # a JPEG is decoded at an eighth of its size where that is enough
+    """The image in grey on white, upright, its longer side at most SIDE pixels."""
+    picture.draft("L", (SIDE, SIDE))  # a JPEG is decoded at down to an eighth of its size if that is enough
     if picture.mode.startswith("I"):  # 16 bits a pixel
         picture = picture.point(lambda level: level / 256).convert("L")
     elif picture.mode not in ("L", "RGB", "RGBA") or "transparency" in picture.info:
@@ -144,9 +144,9 @@ def _grey(picture: Image.Image) -> Image.Image:
 
 
 def _opened(data: bytes) -> Image.Image:
-    """A PNG, JPEG or WebP as grey levels on white; of an animation the first frame.
+    """A PNG, JPEG or WebP image in grey on white; the first frame of an animation.
 
-    OwnDataError for anything else, and for too many pixels by the header's own word.
+    OwnDataError for anything else, and if the header declares too many pixels.
     """
     _check_size(data, MOST_PICTURE_MB)
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:
@@ -165,17 +165,17 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def points_from_picture(data: bytes) -> np.ndarray:
-    """The dark pixels of a PNG, JPEG or WebP (the light ones of a mostly dark picture), [N, 2], in pixels.
+    """The dark pixels of a PNG, JPEG or WebP image (the light ones of a mostly dark image), [N, 2], in pixels.
 
-    What is transparent is white. OwnDataError for anything else, and a picture of one grey.
+    Transparent pixels count as white. OwnDataError for anything else, and for an image without contrast.
     """
     return _points_of_ink(_opened(data))
 
 
 def small_picture(data: bytes) -> Tensor:
-    """A PNG, JPEG or WebP as uint8 [28, 28], as the pictures of Fashion-MNIST are: whole, centred, on black.
+    """A PNG, JPEG or WebP image as uint8 [28, 28] in the style of Fashion-MNIST: whole, centred, on black.
 
-    A picture on light ground, by the median of its rim, becomes its negative. OwnDataError as above.
+    An image on a light background, judged by the median of its border, is inverted. OwnDataError as above.
     """
     grey = _opened(data)
     levels = np.asarray(grey)
@@ -190,13 +190,13 @@ def small_picture(data: bytes) -> Tensor:
 def points_from_word(text: str) -> np.ndarray:
     """The ink of up to MOST_CHARACTERS characters on one line, Latin or Chinese, [N, 2], in pixels.
 
-    OwnDataError for none or too many, for what is not printable, and for characters that the font lacks.
+    OwnDataError for none or too many, for unprintable characters, and for those that the font lacks.
     """
     word = unicodedata.normalize("NFC", text[: 10 * MOST_CHARACTERS]).strip()
     if not 1 <= len(word) <= MOST_CHARACTERS or not word.isprintable():
         raise _refused("bad_data_word", most=MOST_CHARACTERS, got=repr(text[:40]))
     font = ImageFont.truetype(FONT, FONT_SIZE, layout_engine=ImageFont.Layout.BASIC)
-    shapes = {c: bytes(font.getmask(c)) for c in {*word, "\U0010fffe"}}  # the last is no character in any font
+    shapes = {c: bytes(font.getmask(c)) for c in {*word, "\U0010fffe"}}  # the last one is not a character in any font
     lacking = [c for c in dict.fromkeys(word) if shapes[c] == shapes["\U0010fffe"]]
     if lacking:
         raise _refused("bad_data_characters", got=" ".join(lacking))
@@ -210,10 +210,10 @@ def points_from_word(text: str) -> np.ndarray:
 
 
 def points_from_strokes(strokes: Sequence[Sequence[Sequence[float]]]) -> np.ndarray:
-    """Strokes of points (x, y) on a pad, 0 to 1, y DOWN, as MOST_CENTRES points at equal distances along the lines.
+    """Strokes of points (x, y) on a pad, 0 to 1, y downwards, as MOST_CENTRES points, equally spaced along the lines.
 
     They stay in the order of drawing: `encode(..., ordered=True)`. A stroke that does not move is a tap and becomes
-    several equal points. OwnDataError for too much, for anything but coordinates, and for no drawing at all.
+    several equal points. OwnDataError if there is too much or nothing, and for anything but coordinates.
     """
     try:
         if len(strokes) > MOST_STROKES or sum(map(len, strokes)) > MOST_STROKE_POINTS:
@@ -225,7 +225,7 @@ def points_from_strokes(strokes: Sequence[Sequence[Sequence[float]]]) -> np.ndar
         raise error if isinstance(error, OwnDataError) else _refused("bad_data_drawing") from error
     if not paths:
         raise OwnDataError("bad_data_one_place")
-    starts, steps, lengths = [], [], []  # of the straight pieces between neighbouring points; none while the pen is up
+    starts, steps, lengths = [], [], []  # of the straight pieces between neighbouring points of a stroke
     for path in paths:
         step = np.diff(path, axis=0)
         length = np.hypot(*step.T)
@@ -235,7 +235,7 @@ def points_from_strokes(strokes: Sequence[Sequence[Sequence[float]]]) -> np.ndar
         steps.append(step)
         lengths.append(length)
     start, step, length = (np.concatenate(parts) for parts in (starts, steps, lengths))
-    end = length.cumsum()  # how much has been drawn after each piece
+    end = length.cumsum()  # length drawn up to the end of each piece
     drawn = (np.arange(MOST_CENTRES) + 0.5) / MOST_CENTRES * end[-1]
     piece = end.searchsorted(drawn, side="right")
     points = start[piece] + step[piece] * (1 - (end[piece] - drawn) / length[piece])[:, None]

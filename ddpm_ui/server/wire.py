@@ -1,22 +1,22 @@
-"""The wire format: a stream of chunks that the page draws while they arrive, and the way back from bytes to arrays.
+"""The wire format: a stream of chunks that the page draws while they arrive, and its decoder.
 
-A chunk is [uint32 kind][uint32 length][payload, zero-padded to 4 bytes], little endian. The first one is a header,
-JSON; whatever moves runs along its `axis`, which has a name (t, evaluations left, model time) and a last place, noise.
-alpha and sigma, a number for each place, are there where the axis is that of a schedule. Positions are fixed point,
-int16 in units of `unit`, in variance-preserving coordinates, x / sqrt(alpha^2 + sigma^2): every path fits one picture.
+A chunk is [uint32 kind][uint32 length][payload, zero-padded to 4 bytes], little endian. The first one is a JSON header.
+Whatever moves runs along the header's `axis`, which has a name (t, evaluations left, model time) and a last place,
+noise. If the axis is that of a schedule, alpha and sigma give one number per place. Positions are fixed point, int16 in
+multiples of `unit`, in variance-preserving coordinates, x / sqrt(alpha^2 + sigma^2), so that every path fits the plot.
 
     JSON     the header, then updates to it: metrics, done
     COLOURS  uint8 [n]                       where in the data each particle belongs
     CLOUD    int16 [m, 2]                    a sample of the data, for comparison
-    PAIR     int16 [2, n, *shape]            x0 and eps: every x_t is alpha_t x0 + sigma_t eps, so this is all of them
+    PAIR     int16 [2, n, *shape]            x0 and eps: every x_t is alpha_t x0 + sigma_t eps
     FRAME    int32 place, nfe; int16 [layers, n, 2]
-    SHOT     int32 step, 0; int16 [last + 1, n, 2]     a whole walk, data first, at one step of a second axis, `shots`
-    PIXELS   int32 place, nfe; uint8 [1 or 2, n, *shape]   pictures: x_t, and x0-hat once the network was asked
-    REAL     uint8 [n, *shape]               the real pictures that a walk starts from, for comparison
+    SHOT     int32 step, 0; int16 [last + 1, n, 2]     a trajectory, data first, at one step of a second axis, `shots`
+    PIXELS   int32 place, nfe; uint8 [1 or 2, n, *shape]   images: x_t, and x0-hat once the network was evaluated
+    REAL     uint8 [n, *shape]               the real images that a run starts from, for comparison
     FIELD    int32 level; float32 [views] the largest coordinate of each; int16 [rows, views, side^2, 2] in units of
-             that / 32767; uint8 [side^2] density in units of its largest / 255
+             that / 32767; uint8 [side^2] density in units of its maximum / 255
 
-`shape` is that of one picture, from the header; [2] for points. The page is handed KINDS and knows no number itself.
+`shape` is that of one image, from the header; [2] for points. The page receives KINDS and repeats none of its numbers.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ Kind = IntEnum("Kind", "JSON COLOURS CLOUD PAIR FRAME SHOT PIXELS REAL FIELD", s
 KINDS = {kind.name: kind.value for kind in Kind}
 
 LARGEST = 32767  # of an int16
-RANGE = 8.0  # standard deviations of the data; farther out, points stick to the edge
-VIEW = 3.3  # half the width of the picture
+RANGE = 8.0  # standard deviations of the data; points farther out are clipped
+VIEW = 3.3  # half the width of the plot
 
 
 def chunk(kind: Kind, *payload: bytes) -> bytes:
@@ -51,11 +51,11 @@ def json_chunk(value: dict) -> bytes:
     return chunk(Kind.JSON, json.dumps(value, separators=(",", ":")).encode())
 
 
-PAUSE = json_chunk({})  # says nothing; here those who wait go first
+PAUSE = json_chunk({})  # empty; at this point waiting computations may go first
 
 
 class Axis(NamedTuple):
-    """What a stream runs along, from place 0 to the last: its name and its ends are keys of the words on the page."""
+    """What a stream runs along, from place 0 to the last. Its name and its ends are keys of the page's texts."""
 
     name: str
     last: int
@@ -63,10 +63,10 @@ class Axis(NamedTuple):
 
 
 def header(axis: Axis, *, levels: Schedule | None = None, shots: Axis | None = None, **more) -> bytes:
-    """levels: of every place of the axis, where it is that of a schedule. shots: the second axis, of SHOTs."""
+    """levels: of every place, if the axis is that of a schedule. shots: the second axis, of SHOTs."""
 
     def digits(c: Tensor) -> list[float]:
-        return [float(f"{v:.8g}") + 0.0 for v in c.tolist()]  # no -0, by which the page would divide
+        return [float(f"{v:.8g}") + 0.0 for v in c.tolist()]  # no -0, because the page divides by it
 
     common: dict = dict(axis=axis._asdict(), unit=RANGE / LARGEST, view=VIEW, T=axis.last, range=RANGE)
     common |= {"alpha": digits(levels.alpha), "sigma": digits(levels.sigma)} if levels else {}
@@ -84,7 +84,7 @@ def grey(pictures: Tensor) -> bytes:
 
 
 def colours(component: Tensor, K: int) -> bytes:
-    """component [n] of 0 .. K - 1: where in the data each particle belongs."""
+    """component [n] in 0 .. K - 1: where in the data each particle belongs."""
     return chunk(Kind.COLOURS, grey((component * 255 // max(K - 1, 1)).to(torch.uint8)))
 
 
@@ -101,7 +101,7 @@ def frame(place: int, nfe: int, *layers: Tensor) -> bytes:
 
 
 def shot(step: int, walk: Tensor) -> bytes:
-    """walk [last + 1, n, 2], data first."""
+    """A whole trajectory [last + 1, n, 2], data first."""
     return chunk(Kind.SHOT, struct.pack("<ii", step, 0), fixed_point(walk))
 
 
@@ -122,7 +122,7 @@ def field(level: int, vectors: Tensor, log_density: Tensor) -> bytes:
     return chunk(Kind.FIELD, struct.pack("<i", level), scale.tobytes(), units.tobytes(), grey(shade))
 
 
-# ---- and back -------------------------------------------------------------------------------------------------------
+# ---- decoding -------------------------------------------------------------------------------------------------------
 
 
 def parts(chunks: Iterable[bytes]) -> Generator[tuple[int, bytes], None, None]:
@@ -136,7 +136,7 @@ def parts(chunks: Iterable[bytes]) -> Generator[tuple[int, bytes], None, None]:
 
 @dataclasses.dataclass
 class Trajectory:
-    """What a stream of chunks says, decoded again: the same numbers that the page draws."""
+    """A decoded stream: the numbers that the page draws."""
 
     header: dict = dataclasses.field(default_factory=dict)
     colours: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.uint8))  # [n]
@@ -200,7 +200,7 @@ class Trajectory:
         return struct.unpack_from("<i", payload)[0], units * scale[:, None, None] / LARGEST, density
 
     def at(self, t: int) -> np.ndarray:
-        """The particles at place t, [n, *shape]; of pictures the greys, whole numbers."""
+        """The particles at place t, [n, *shape]; for images the grey levels, integers."""
         if self.pictures:
             return self.pictures[t][0].astype(int)
         if self.pair is None:

@@ -1,1 +1,1 @@
-"""What the page is made of: parts that draw themselves in the browser, controls, words."""
+"""The building blocks of the page: parts that draw themselves in the browser, controls, texts."""

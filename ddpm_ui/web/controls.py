@@ -1,4 +1,4 @@
-"""A control for each field of a recipe. Its limits and choices are the recipe's own; only its look is decided here."""
+"""A control for each field of a recipe. Limits and choices come from the recipe; only the appearance is set here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ddpm_ui.words import STRINGS, name_of
 
 
 class Slider(gr.Slider):
-    """Hands on what it gets: the recipe checks the range, and its message names the field."""
+    """A slider that passes any value on: the recipe checks the range, and its message names the field."""
 
     def preprocess(self, payload):
         return payload
@@ -51,7 +51,7 @@ def control(recipe: type[Recipe], name: str) -> Component:
 
 
 def shown(recipe: Recipe) -> dict[str, Any]:
-    """What the controls of this recipe must show, by field; those that say nothing hide."""
+    """Updates of the controls for this recipe, by field; idle ones are hidden."""
     idle = recipe.idle
 
     def look(field: dataclasses.Field) -> dict:
@@ -68,13 +68,13 @@ def shown(recipe: Recipe) -> dict[str, Any]:
     return {field.name: look(field) for field in dataclasses.fields(recipe)}
 
 
-# Answers are strings, made in a millisecond: no queue, no spinner, no endpoint of their own.
+# The answers are strings, ready in a millisecond: no queue, no spinner, no endpoint.
 QUIET: dict[str, Any] = dict(queue=False, show_progress="hidden", api_visibility="private")
-LAST = QUIET | {"trigger_mode": "always_last"}  # of many, the last one counts: none is lost while another is answered
+LAST = QUIET | {"trigger_mode": "always_last"}  # the last event counts, even while another is being answered
 
 
 def on_input(controls: list[Component], update: Callable, outputs: list[Component]) -> None:
-    """Call `update` when a person moves a control."""
+    """Call `update` when somebody moves a control."""
     gr.on(
         [getattr(c, event) for c in controls for event in ("input", "submit") if hasattr(c, event)],
         update,

@@ -1,4 +1,4 @@
-"""The words on the page as Gradio wants them: it picks the language of the browser."""
+"""The texts of the page for Gradio, which picks the language of the browser."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Forward: data melt into noise, in closed form and step by step."""
+"""Forward: data become noise, in closed form and step by step."""

@@ -1,4 +1,4 @@
-"""The figures of Forward: the schedule, why this process, and how the data are forgotten."""
+"""The figures of Forward: the schedule, reasons for this process, and how the data are forgotten."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def curves(recipe: Forward) -> go.Figure:
 
 
 def why(recipe: Forward) -> go.Figure:
-    """Why this forward process: variance with and without the sqrt(1 - beta), measured and exact; and the entropy."""
+    """Reasons for this process: variance with and without sqrt(1 - beta), measured and exact; and entropy."""
     mixture, schedule, noise = mixture_of(recipe.data), recipe.full_schedule, ParticleNoise(recipe.seed, 1000)
     betas, x0 = schedule.betas, noise.data(mixture)[0]
     shrinking, growing, keep = x0, x0, {round(k * schedule.T / 24) for k in range(25)}
@@ -75,9 +75,9 @@ def forward_reasons(
     measured: Mapping[int, tuple[float, float]],
     entropy: Mapping[str, Sequence[float]],
 ) -> go.Figure:
-    """Left, variance over t with and without the sqrt(1 - beta), lines exact and dots measured.
+    """Left, the variance over t with and without the factor sqrt(1 - beta); lines are exact, dots measured.
 
-    Right, the entropy with the noise of the schedule, then with the same noise in every step, at the times measured.
+    Right, the entropy at the measured times, with the noise of the schedule and with the same noise in every step.
     """
     figure, t = make_subplots(1, 2, horizontal_spacing=0.14), list(range(len(preserved)))
     for k, (name, exact, meaning) in enumerate(
@@ -104,7 +104,7 @@ OTHERS = ("two_moons", "twenty_five_gaussians", "ink_drop")
 
 
 def forgetting(recipe: Forward) -> go.Figure:
-    """How far the noised law of the data, and of others, is from pure noise over t: alpha_bar alone decides."""
+    """KL divergence of the noised distribution to pure noise over t, for these data and others: alpha_bar decides."""
     schedule = recipe.full_schedule
     times = sorted({round(k * schedule.T / 24) for k in range(25)})
     kl = {}
@@ -116,7 +116,7 @@ def forgetting(recipe: Forward) -> go.Figure:
 
 
 def distances_to_noise(t: Sequence[int], kl: Mapping[str, Sequence[float]], alpha_bar: Tensor) -> go.Figure:
-    """KL(x_t || N(0, I)) over t for several data sets, and alpha_bar, which goes to 0 with all of them."""
+    """KL(x_t || N(0, I)) over t for several data sets, and alpha_bar; all go to 0 together."""
     figure = go.Figure()
     figure.add_scatter(x=t, y=alpha_bar.tolist(), mode="lines", name="ᾱ", line=stroke("noise", "dot"))
     for (data, values), dash in zip(kl.items(), ("solid", "dash", "dashdot", "longdash"), strict=False):

@@ -14,5 +14,5 @@ BESIDE = ("nothing", "chain", "unshrunk", "constant")
 class Forward(Noised):
     tab = "forward"
 
-    beside: str = choice("nothing", BESIDE)  # the closed form: the chain, or one that is made otherwise
+    beside: str = choice("nothing", BESIDE)  # compared with the closed form: the chain, or a different process
     film: tuple = dataclasses.field(default=(), metadata=FILM_RULE)  # empty: FILM

@@ -1,4 +1,4 @@
-"""Forward as bytes: the chain beside the closed form, and the drifts of the ink."""
+"""The streams of Forward: the chain to compare with the closed form, and the drift fields."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def _variance(x: Tensor, _: Tensor) -> float:
 
 
 def chain(recipe: Forward) -> Generator[bytes, None, None]:
-    """A Markov chain, one noisy step after another, from the same x0; with a number that says how it fares.
+    """A Markov chain from the same x0, step by step, with a number that describes it.
 
-    `recipe.beside` says which: the one of the schedule, against the closed form; one with the same noise but without
-    the factor sqrt(1 - beta), as it is; or one with the same noise in every step, up to the same end.
+    `recipe.beside` selects the chain of the schedule, with its deviation from the closed form; one with the same noise
+    but without the factor sqrt(1 - beta); or one with the same beta in every step that ends at the same alpha_bar.
     """
     noise, schedule = ParticleNoise(recipe.seed, recipe.n), recipe.full_schedule
     mixture = mixture_of(recipe.data)
@@ -55,7 +55,7 @@ def chain(recipe: Forward) -> Generator[bytes, None, None]:
 
 
 def drifts(recipe: Forward) -> Generator[bytes, None, None]:
-    """How the cloud moves as ink in water would, over a grid, at LEVELS times of the schedule."""
+    """The drift and diffusion fields on a grid, at LEVELS times of the schedule."""
     mixture, schedule, points = mixture_of(recipe.data), recipe.full_schedule, POINTS
     times = torch.linspace(1, schedule.T, min(LEVELS, schedule.T)).round().int().tolist()
     alpha, sigma = (c[times] / schedule.scale[times] for c in (schedule.alpha, schedule.sigma))

@@ -23,7 +23,7 @@ from ddpm_ui.web.parts import Chart, Fields, Note, Stage
 
 
 def fixed(recipe: Forward) -> Forward:
-    """The nearest recipe that does end in noise: rescale beta, else DDPM's own range rescaled, else cosine."""
+    """The nearest recipe that ends in noise: beta rescaled, else DDPM's own range rescaled, else cosine."""
     rescaled = dataclasses.replace(recipe, rescale=True)
     classic = dataclasses.replace(rescaled, beta_min=Forward.beta_min, beta_max=Forward.beta_max)
     candidates = [rescaled, classic] if recipe.schedule in OF_BETA else []

@@ -1,1 +1,1 @@
-"""Images: the same mathematics on pictures of clothes."""
+"""Images: the same mathematics on images of clothes."""

@@ -1,4 +1,4 @@
-"""People's own picture, 28 x 28 grey pixels, as a text short enough for a link: "picture." and base64url of zlib."""
+"""A user's own image, 28 x 28 grey pixels, as a text short enough for a link: "picture." and base64url of zlib."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ddpm_core.data.own_data import OwnDataError
 from ddpm_ui.words import STRINGS
 
 PREFIX = "picture."
-LONGEST = 1100  # characters of base64url; 784 bytes that nothing compresses take 1,060
+LONGEST = 1100  # characters of base64url; 784 incompressible bytes take 1,060
 TEXT = re.compile(rf"{re.escape(PREFIX)}[A-Za-z0-9_-]{{1,{LONGEST}}}")
 
 
 def encode(pixels: Tensor) -> str:
-    """The text of a picture, uint8 [28, 28]."""
+    """The text for an image, uint8 [28, 28]."""
     packed = zlib.compress(pixels.numpy().tobytes(), 9)
     return PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def decode(text: str) -> Tensor:
-    """The picture of a text, uint8 [28, 28]. OwnDataError for any other text; never unpacks more than a picture."""
+    """The image in a text, uint8 [28, 28]. OwnDataError for any other text; never unpacks more than one image."""
     try:
         if not TEXT.fullmatch(text):
             raise ValueError

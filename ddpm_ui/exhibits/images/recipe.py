@@ -18,7 +18,7 @@ TASKS = ("generate", "forward", "back", "interpolate", "inpaint")
 HALVES = ("upper", "lower", "left", "right")
 BESIDE_PICTURES = ("nothing", "sampler", "weight")
 WALK = ("weight", "sampler", "nfe", "beside", "spacing")
-# The fields that only some tasks have, and what these are.
+# The fields of each task.
 OWN_FIELDS = {
     "generate": WALK,
     "forward": (),
@@ -30,7 +30,7 @@ OWN_FIELDS = {
 
 @dataclass(frozen=True)
 class Images(Noised):
-    """Pictures in place of points, of some classes in turn; real ones, or such as the network is told."""
+    """Images instead of points: of the chosen classes in turn, real or sampled."""
 
     tab = "images"
     optional = (*BETA_RANGE, "level", "kept", "told", *WALK, "beside_sampler", "beside_weight")
@@ -39,14 +39,14 @@ class Images(Noised):
     schedule: str = choice("cosine", SCHEDULES)
     n: int = number(20, 10, 64, typed=True)
     task: str = choice("generate", TASKS)
-    told: str = choice("same", ("same", "anything", *GARMENTS))  # of a real picture: what the network takes it for
+    told: str = choice("same", ("same", "anything", *GARMENTS))  # the class given to the network for a real image
     weight: float = number(1.0, 0.0, 5.0, step=0.1)  # of guidance
     sampler: str = choice("ddim", RACERS)
-    nfe: int = number(25, 2, 200)  # that a picture may cost; each step costs twice as many under guidance
+    nfe: int = number(25, 2, 200)  # per image; with guidance each step takes twice as many
     spacing: str = choice("trailing", SPACINGS)
-    level: int = number(500, 1, 2000)  # from which the way back starts
+    level: int = number(500, 1, 2000)  # t at which denoising starts
     kept: str = choice("upper", HALVES)
-    beside: str = choice("nothing", BESIDE_PICTURES)  # the same from the same noise, but for one thing
+    beside: str = choice("nothing", BESIDE_PICTURES)  # a second run from the same noise that differs in one field
     beside_sampler: str = choice("ddpm", RACERS)
     beside_weight: float = number(3.0, 0.0, 5.0, step=0.1)
 
@@ -67,7 +67,7 @@ class Images(Noised):
 
     @property
     def picture(self) -> str | None:
-        """A person's own picture, as a text, where it stands in place of classes."""
+        """The user's own image as a text, if there is one instead of classes."""
         return next((part for part in self.data if part not in GARMENTS), None)
 
     @property
@@ -77,14 +77,14 @@ class Images(Noised):
 
     @property
     def alone(self) -> Images:
-        """What is computed: without what stands beside it."""
+        """The recipe without the second run."""
         return dataclasses.replace(
             self, **{f: getattr(Images, f) for f in ("beside", "beside_sampler", "beside_weight")}
         )
 
     @property
     def other(self) -> Images | None:
-        """What stands beside it, if anything."""
+        """The recipe of the second run, if any."""
         if self.beside == "nothing" or self.task == "forward":
             return None
         return dataclasses.replace(self.alone, **{self.beside: getattr(self, f"beside_{self.beside}")})

@@ -1,4 +1,4 @@
-"""Images as bytes: pictures that melt, or that form from noise, x_t and x0-hat step by step."""
+"""The streams of Images: noising in closed form, and sampling with x_t and x0-hat step by step."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from ddpm_ui.words import name_of
 
 NETWORK = "fashion_mnist"
 SHAPE = (1, SIZE, SIZE)
-NAMED = 3  # classes at most that a title names
-STORED = 50  # steps that are sent, of however many are walked
-GIVEN = {"back", "inpaint"}  # tasks that start from real pictures
+NAMED = 3  # most classes that a title lists
+STORED = 50  # largest number of steps that are sent
+GIVEN = {"back", "inpaint"}  # tasks that start from real images
 
 
 def network(recipe: Images) -> None:
-    """RecipeError where the network does not come with this copy of the lab; melting needs none."""
+    """RecipeError if a task other than noising needs the network and it is missing."""
     if recipe.task != "forward" and NETWORK not in names():
         raise RecipeError("no_image_network")
 
@@ -46,13 +46,13 @@ def _network() -> NetworkDenoiser:
 
 
 def computed() -> str:
-    """On what, and in which precision."""
+    """The device and its precision."""
     where = devices.pick()
     return f"{devices.describe(where)}, {devices.precision(where)}"
 
 
 def classes(recipe: Images) -> tuple[int, ...] | None:
-    """Of which class each picture is; None: nobody knows."""
+    """The class of each image; None if unknown."""
     if recipe.picture is not None:
         return None
     chosen = [GARMENTS.index(name) for name in recipe.data or GARMENTS]
@@ -60,14 +60,14 @@ def classes(recipe: Images) -> tuple[int, ...] | None:
 
 
 def told(recipe: Images) -> tuple[int, ...] | None:
-    """Of which class the network is told that each picture is; None: of any."""
+    """The class given to the network for each image; None for any class."""
     if recipe.task in GIVEN and recipe.told != "same":
         return (GARMENTS.index(recipe.told),) * recipe.n if recipe.told in GARMENTS else None
     return None if recipe.task == "interpolate" and len(recipe.data) != 1 else classes(recipe)
 
 
 def real(recipe: Images) -> Tensor:
-    """Real pictures of these classes, or the person's own as often, uint8 [n, 1, 28, 28]."""
+    """Real images of these classes, or n copies of the user's own, uint8 [n, 1, 28, 28]."""
     if recipe.picture is not None:
         return own_picture.decode(recipe.picture).expand(recipe.n, *SHAPE)
     labels, each = classes(recipe) or (), len(_examples()) // len(GARMENTS)
@@ -76,7 +76,7 @@ def real(recipe: Images) -> Tensor:
 
 
 def mask(kept: str) -> Tensor:
-    """True where a picture is kept, [1, 28, 28]."""
+    """True where an image is kept, [1, 28, 28]."""
     row, column = torch.arange(SIZE).view(-1, 1), torch.arange(SIZE).view(1, -1)
     half = SIZE // 2
     first = {"upper": row < half, "lower": row >= half, "left": column < half, "right": column >= half}
@@ -85,7 +85,7 @@ def mask(kept: str) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _asked(label: tuple[int, ...] | None, weight: float) -> Denoiser:
-    """Kept, as what a GPU records of a walk belongs to one denoiser."""
+    """Cached, because a recorded CUDA graph belongs to one denoiser."""
     return guided(_network(), None if label is None else torch.tensor(label), weight)
 
 
@@ -97,13 +97,13 @@ def denoiser(recipe: Images) -> Denoiser:
 
 
 def beginning(recipe: Images, noise: ParticleNoise) -> tuple[Schedule, Schedule, Tensor]:
-    """The levels on the way, those of them that are walked, and the pictures where the walk starts, [n, 1, 28, 28]."""
+    """The full schedule, the subsampled one that is used, and the images at its start, [n, 1, 28, 28]."""
     path, eps = recipe.full_schedule, noise.start()
     if recipe.task == "back":
         path, _ = back_from(eps, path, min(recipe.level, path.T), eps)
     if recipe.task == "interpolate":
         eps = between_noises(eps[0], eps[1], torch.linspace(0, 1, recipe.n))
-    price = 1 if told(recipe) is None or recipe.weight in (0, 1) else 2  # evaluations of a question
+    price = 1 if told(recipe) is None or recipe.weight in (0, 1) else 2  # evaluations per call
     walked = schedule_for_nfe(recipe.sampler, path, recipe.nfe // price, recipe.spacing)
     if recipe.task == "back":
         return path, walked, walked.jump(to_unit(real(recipe)).to(eps), walked.T, eps)
@@ -111,12 +111,12 @@ def beginning(recipe: Images, noise: ParticleNoise) -> tuple[Schedule, Schedule,
 
 
 def pixels(t: int, nfe: int, *layers: Tensor) -> bytes:
-    """x_t and x0-hat, [n, 1, 28, 28], as they look: 256 greys from -1 to 1, cut off beyond."""
+    """A chunk of x_t and x0-hat, [n, 1, 28, 28], in 256 greys from -1 to 1; values outside are clipped."""
     return wire.pixels(t, nfe, *map(to_pixels, layers))
 
 
 def kinds(recipe: Images) -> list[str]:
-    """A word for each of the classes, while they are few."""
+    """The names of the classes, if they are few."""
     words = [name_of(part) for part in recipe.data or ["all"]]
     return words if len(words) <= NAMED else ["choice_several"]
 
@@ -126,7 +126,7 @@ def title(recipe: Images) -> list[str]:
 
 
 def labels(known: tuple[int, ...] | None, n: int) -> list[str]:
-    """A word for every picture."""
+    """The name of the class of every image."""
     return ["choice_anything"] * n if known is None else [f"choice_{GARMENTS[k]}" for k in known]
 
 
@@ -134,8 +134,8 @@ _classifier = lru_cache(maxsize=1)(shipped_classifier)
 
 
 def said(recipe: Images, x: Tensor) -> dict:
-    """What there is to say of the pictures [n, 1, 28, 28] in the end: how far they went from the real ones, and what a
-    classifier takes them for."""
+    """Metrics of the final images [n, 1, 28, 28]: their distance from the real ones, and their classes according to the
+    classifier."""
     taken, metrics = in_parts(_classifier(), x).argmax(1).tolist(), []
     if recipe.task == "back":
         change = (to_pixels(x).float() - real(recipe).float()).abs().mean().item()
@@ -149,7 +149,7 @@ def said(recipe: Images, x: Tensor) -> dict:
 
 
 def melting(recipe: Images) -> Generator[bytes, None, None]:
-    """The closed form: the real pictures and the noise, of which every x_t is made."""
+    """The closed form: the real images and the noise, from which every x_t is computed."""
     noise, pictures = ParticleNoise(recipe.seed, recipe.n, SHAPE), real(recipe)
     yield wire.header(
         Axis("t", recipe.T), levels=recipe.full_schedule, n=recipe.n, shape=SHAPE[1:], mode="mix", direction="forward",
@@ -161,11 +161,11 @@ def melting(recipe: Images) -> Generator[bytes, None, None]:
 
 
 def walking(recipe: Images) -> Generator[bytes, None, None]:
-    """A walk of the network; the noise is on its way before anybody has asked it, and it is loaded."""
+    """A sampling run. The noise is sent before the network is loaded."""
     noise = ParticleNoise(recipe.seed, recipe.n, SHAPE, devices.pick())
     path, walked, x_T = beginning(recipe, noise)
     place = {pair: t for t, pair in enumerate(path.levels)}
-    times = [place[pair] for pair in walked.levels]  # of the levels that are walked
+    times = [place[pair] for pair in walked.levels]  # of the levels in use
     stored = {round(k * walked.T / min(STORED, walked.T)) for k in range(min(STORED, walked.T) + 1)}
     yield wire.header(
         Axis("t", path.T), levels=path, n=recipe.n, shape=SHAPE[1:], mode="pictures", direction="reverse",
@@ -178,9 +178,9 @@ def walking(recipe: Images) -> Generator[bytes, None, None]:
     asked, here = denoiser(recipe), x_T
     for step in devices.run_sampler(recipe.sampler, asked, walked, x_T, noise=noise):
         here, x0 = step.x / walked.scale[step.t].item(), step.prediction.x0
-        if step.t == 0 and isinstance(asked, Inpainting):  # "euler_velocity" ends beside x0-hat on a curved path
+        if step.t == 0 and isinstance(asked, Inpainting):  # "euler_velocity" does not end at x0-hat on a curved path
             here = x0 = torch.where(asked.mask, asked.known, x0)
-        yield pixels(times[step.t], step.nfe, here, x0) if step.t in stored else b""  # a place where Stop takes effect
+        yield pixels(times[step.t], step.nfe, here, x0) if step.t in stored else b""  # Stop takes effect here
     yield json_chunk(said(recipe, here.cpu()) | {"done": True})
 
 

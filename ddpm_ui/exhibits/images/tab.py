@@ -41,7 +41,7 @@ def show(recipe: Images, view: Mapping[str, str]) -> dict:
 
 
 def with_picture(recipe: Images, path: str) -> Images:
-    """The recipe with a person's own picture, for a task that has a use for it. RecipeError if the file is none."""
+    """The recipe with the user's own image, and a task that can use it. RecipeError if the file is not an image."""
     try:
         data = own_picture.encode(small_picture(Path(path).read_bytes()))
     except OwnDataError as error:

@@ -1,1 +1,1 @@
-"""Reverse: the trained network walks noise back to data, live."""
+"""Reverse: sampling from noise to data, live."""

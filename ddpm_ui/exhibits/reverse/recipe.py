@@ -11,7 +11,7 @@ from ddpm_ui.recipes import BETA_RANGE, DENOISERS, OWN_NETWORK, Noised, RecipeEr
 
 
 def with_options(recipe: type) -> type:
-    """The class with a field for each option that a sampler declares; it says something beside that sampler only."""
+    """The class with a field for each option that a sampler declares; the field is idle for other samplers."""
     for option in OPTIONS.values():
         if option.choices:
             field = choice(option.default, option.choices)
@@ -32,7 +32,7 @@ class Reverse(Noised):
 
     denoiser: str = choice("network", DENOISERS, own=OWN_NETWORK)
     sampler: str = choice("ddpm", SAMPLERS)
-    steps: int = number(1000, 1, 2000)  # at most: a schedule of T levels has no more than T
+    steps: int = number(1000, 1, 2000)  # at most; a schedule of T levels has no more
     spacing: str = choice("trailing", SPACINGS)
 
     def __post_init__(self):
@@ -45,9 +45,9 @@ class Reverse(Noised):
         return super().idle | (OPTIONS.keys() - self.options().keys())
 
     def options(self) -> dict:
-        """What this sampler, and no other, wants to know."""
+        """The options of this sampler."""
         return {option.name: getattr(self, option.name) for option in TRAITS[self.sampler].options}
 
     def walked(self) -> Schedule:
-        """The levels that the sampler visits, `steps` of the T."""
+        """The levels that the sampler visits: `steps` of the T."""
         return self.full_schedule.subsample(min(self.steps, self.T), self.spacing)

@@ -1,4 +1,4 @@
-"""Reverse as bytes: the sampler's walk from noise to data, as it happens."""
+"""The stream of Reverse: a sampling run from noise to data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ddpm_ui.server.wire import Axis, json_chunk
 
 
 def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
-    """The sampler's walk from noise to data, as it happens; then how far the result is from the data."""
+    """Each step of the sampler from noise to data, as it is computed; then the distances of the result to the data."""
     schedule, mixture = recipe.walked(), mixture_of(recipe.data)
     denoiser = denoiser_of(recipe.denoiser, recipe.data)
     device = devices.pick() if recipe.denoiser == "network" else torch.device("cpu")
@@ -47,7 +47,7 @@ def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
             yield wire.frame(step.t, step.nfe, step.x / schedule.scale[step.t].item(), step.prediction.x0)
             spoke = time.monotonic()
         elif time.monotonic() - spoke > 0.1:
-            yield b""  # a place where Stop can take effect
+            yield b""  # Stop can take effect here
             spoke = time.monotonic()
     sample = step.x.cpu()
     few, true = sample[:MEASURED_SIZE], truth[:MEASURED_SIZE]

@@ -1,1 +1,1 @@
-"""Solvers: a race at equal cost, and what every further evaluation buys."""
+"""Solvers: a race at equal cost, and the gain from further evaluations."""

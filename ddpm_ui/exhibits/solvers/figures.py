@@ -1,4 +1,4 @@
-"""The figures of Solvers: what every further evaluation buys."""
+"""The figures of Solvers: errors and distances over network evaluations."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ from ddpm_ui.words import ASSETS
 
 NFES = (5, 8, 12, 20, 32, 50, 80)
 SEEDS = 3  # independent clouds behind every error bar
-CLOUDED = 500  # particles of each
-FEW = 150  # particles that are followed one by one with the exact denoiser
-PERFECT = 40  # clouds of true data behind the band of what perfect samples show
+CLOUDED = 500  # particles in each
+FEW = 150  # particles that are compared one by one with their exact paths
+PERFECT = 40  # clouds of true data behind the band of perfect samples
 
 
 def _schedules(recipe: Solvers, name: str, nfes: tuple[int, ...] = NFES) -> dict[int, Schedule]:
-    """nfe that is really spent -> the levels; each once, where a solver has few steps to choose from."""
+    """nfe really used -> levels, without duplicates: several nfe may allow the same number of steps."""
     grids = (schedule_for_nfe(name, recipe.full_schedule, nfe, recipe.spacing) for nfe in nfes)
     price = TRAITS[name].per_step or 1
     return {price * (grid.T - 1) + 1: grid for grid in grids}
 
 
 def _denoisers(recipe: Solvers) -> dict[str, Denoiser]:
-    """The network of the recipe, and the truth beside it."""
+    """The network of the recipe, and the exact denoiser."""
     exact: dict[str, Denoiser] = {"exact": MixtureDenoiser(mixture_of(recipe.data))}
     if recipe.denoiser == "exact":
         return exact
@@ -55,9 +55,9 @@ def _denoisers(recipe: Solvers) -> dict[str, Denoiser]:
 
 
 def strong(recipe: Solvers) -> go.Figure:
-    """How far particles are from their exact paths before the last step, over evaluations; with the order that shows.
+    """Distance of particles from their exact paths before the last step, over evaluations, with the fitted order.
 
-    And, what the last step alone does wrong, whoever takes it.
+    Also the error of the last step alone, which is the same for all solvers.
     """
     noise, mixture = ParticleNoise(recipe.seed, FEW), mixture_of(recipe.data)
     curves: dict[tuple[str, str], dict[int, float]] = {}
@@ -77,21 +77,21 @@ def strong(recipe: Solvers) -> go.Figure:
 
 
 def _distance(metric: str, data: str, cloud: Tensor, generator: torch.Generator) -> float:
-    """`metric` of a cloud [n, 2] against what it looks at: the mixture, or as many fresh points."""
+    """`metric` of a cloud [n, 2] against its reference: the mixture, or equally many fresh points."""
     kind, mixture = METRICS[metric], mixture_of(data)
     truth: Any = mixture if kind.against == "mixture" else mixture.sample(len(cloud), generator=generator)
     return kind.measure.value(cloud, truth)
 
 
 def distances(metric: str, data: str, clouds: Tensor) -> list[float]:
-    """`metric` of each of the clouds [m, n, 2], against data of its own."""
+    """`metric` of each of the clouds [m, n, 2], each against fresh data."""
     generator = torch.Generator().manual_seed(1)
     return [_distance(metric, data, cloud, generator) for cloud in clouds]
 
 
 @lru_cache(maxsize=64)
 def perfect_band(data: str, metric: str, n: int, clouds: int = PERFECT) -> tuple[float, float]:
-    """Between which values `metric` of n true points of the data lies 95 times in 100, by so many clouds."""
+    """The 95 % range of `metric` for n true points of the data, from `clouds` clouds."""
     generator, mixture = torch.Generator().manual_seed(0), mixture_of(data)
     perfect = (mixture.sample(n, generator=generator) for _ in range(clouds))
     values = torch.tensor([_distance(metric, data, cloud, generator) for cloud in perfect], dtype=torch.float64)
@@ -100,11 +100,11 @@ def perfect_band(data: str, metric: str, n: int, clouds: int = PERFECT) -> tuple
 
 
 def law(recipe: Solvers) -> go.Figure:
-    """How far the cloud is from the data, over evaluations, beside what perfect samples of that size show."""
+    """Distance of the samples to the data over evaluations, with the band of equally many perfect samples."""
     noise, curves = ParticleNoise(recipe.seed, SEEDS * CLOUDED), {}
     for name in recipe.solvers:
         for meaning, denoiser in _denoisers(recipe).items():
-            main = meaning != "exact" or recipe.denoiser == "exact"  # beside a network, the truth is a sketch
+            main = meaning != "exact" or recipe.denoiser == "exact"  # beside a network, fewer samples suffice
             mine = noise if main else ParticleNoise(recipe.seed, CLOUDED)
             curve = {}
             for nfe, grid in _schedules(recipe, name, NFES if main else NFES[::3]).items():
@@ -116,7 +116,7 @@ def law(recipe: Solvers) -> go.Figure:
 
 
 def steps(recipe: Solvers) -> go.Figure:
-    """Where on the lam axis each spacing puts the levels, and what the steps between them do wrong."""
+    """Where each spacing puts the levels on the lam axis, and the error of the steps between them."""
     noise, mixture, rows = ParticleNoise(recipe.seed, FEW), mixture_of(recipe.data), {}
     for spacing in SPACINGS:
         grid = schedule_for_nfe(recipe.stepper, recipe.full_schedule, recipe.nfe, spacing)
@@ -126,27 +126,27 @@ def steps(recipe: Solvers) -> go.Figure:
 
 @lru_cache(maxsize=1)
 def table() -> dict:
-    """What `python -m benchmarks.solver_table` found: every solver, every data set, both denoisers."""
+    """The table made by `python -m benchmarks.solver_table`: every solver, every data set, both denoisers."""
     return json.loads((ASSETS / "solver_table.json").read_text(encoding="utf-8"))
 
 
 def _rows(recipe: Solvers) -> dict[str, dict[str, list[float] | None]]:
-    """meaning -> solver -> distance at each of the table's nfe, None for a solver that was not computed yet.
+    """meaning -> solver -> distance at each nfe of the table, or None for a solver that was not computed yet.
 
-    Empty for data that people made.
+    Empty for users' own data.
     """
     rows = table()["data"].get(recipe.data, {}).get("rows", {})
     return {meaning: {name: found.get(name) for name in RACERS} for meaning, found in rows.items()}
 
 
 def enough(recipe: Solvers) -> go.Figure:
-    """The smallest number of evaluations after which each solver is as good as perfect samples."""
+    """The smallest number of evaluations with which each solver is as good as perfect samples."""
     limit = table()["data"].get(recipe.data, {}).get("limit", 0.0)
     return plots.enough(_rows(recipe), table()["nfe"], limit)
 
 
 def whole(recipe: Solvers) -> go.Figure:
-    """The distance of every solver at every number of evaluations, in units of what perfect samples show."""
+    """The distance of every solver at every number of evaluations, in units of the limit for perfect samples."""
     found = table()["data"].get(recipe.data, {})
     return plots.solver_table(_rows(recipe).get("learned", {}), table()["nfe"], found.get("limit", 1.0))
 

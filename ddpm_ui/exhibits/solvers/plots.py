@@ -1,4 +1,4 @@
-"""Arrays of Solvers as Plotly figures."""
+"""The figures of Solvers as Plotly figures, from arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ddpm_ui.words import Message, name_of
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 DASHES = {"learned": "solid", "exact": "dot"}
-NEVER = 1.6  # times the largest nfe: where a solver stands that does not get there
+NEVER = 1.6  # times the largest nfe: position of a solver that does not get there
 
 
 def _over_evaluations(
@@ -37,7 +37,7 @@ def _key_to_dashes(figure: go.Figure, curves: Mapping[tuple[str, str], Any]) -> 
 
 
 def _leads(curves: Mapping[tuple[str, str], Any], name: str, meaning: str) -> bool:
-    """Is this the curve of the solver that the legend names? The truth is, where no network stands beside it."""
+    """Whether the legend shows this curve: the network's, or the exact one if there is no other."""
     return meaning == "learned" or (name, "learned") not in curves
 
 
@@ -52,10 +52,9 @@ def strong_errors(
     last: float,
     solvers: Sequence[str],
 ) -> go.Figure:
-    """Error over nfe, log-log: (solver, denoiser) -> {nfe: error}; the slope of the exact denoiser's finer half.
+    """Error over nfe, log-log: (solver, denoiser) -> {nfe: error}; with the slope of the exact denoiser's finer half.
 
-    orders: what theory promises of each solver; it stands in brackets. last: the error of the last step, which all
-    share.
+    orders: theoretical order of each solver, shown in brackets. last: the error of the last step, common to all.
     """
     figure, slopes = go.Figure(), {}
     for (name, meaning), curve in curves.items():
@@ -83,7 +82,7 @@ def law_errors(
     name_of_metric: str,
     solvers: Sequence[str],
 ) -> go.Figure:
-    """A distance to the data over nfe: the mean over seeds with their range; shaded, what perfect samples show."""
+    """A distance to the data over nfe: mean and range over seeds; the band of perfect samples is shaded."""
     figure, best = go.Figure(), math.inf
     low, high = band
     figure.add_hrect(low, high, fillcolor=COLOURS["exact"], opacity=0.2, line_width=0)
@@ -122,7 +121,7 @@ def local_errors(rows: Mapping[str, tuple[Sequence[float], Sequence[float]]], so
     """Above, the local error of each step over the lam where it starts; below, the levels of each spacing as ticks.
 
     rows: spacing -> lam of the levels and error of the step from each, both from noise to data. A level without
-    signal, lam = -inf, has no place on the axis.
+    signal, lam = -inf, is not drawn.
     """
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.65, 0.35], vertical_spacing=0.04)
     for place, (spacing, (lam, error)) in enumerate(rows.items()):
@@ -151,7 +150,7 @@ def local_errors(rows: Mapping[str, tuple[Sequence[float], Sequence[float]]], so
 
 
 def _solver_axis(figure: go.Figure, names: Sequence[str], computed: Collection[str]) -> go.Figure:
-    """A row for each solver, which says so where it was not computed."""
+    """A row for each solver, marked if it was not computed."""
     said = [f"choice_{name}" + ("" if name in computed else " · not_computed") for name in names]
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=said)
     return figure.update_yaxes(range=[-0.7, len(names) - 0.3]) if len(computed) < len(names) else figure
@@ -161,9 +160,9 @@ Rows = Mapping[str, Sequence[float] | None]  # solver -> distance at each nfe; N
 
 
 def enough(found: Mapping[str, Rows], nfes: Sequence[int], limit: float) -> go.Figure:
-    """For each denoiser and solver the smallest nfe that is enough to stay below `limit`, or a ring where none is.
+    """For each denoiser and solver the smallest nfe that stays below `limit`, or a ring if there is none.
 
-    found: denoiser -> Rows. Solvers that were not computed stand at the bottom, without a mark.
+    found: denoiser -> Rows. Solvers that were not computed are at the bottom, without a mark.
     """
     figure, never = go.Figure(), nfes[-1] * NEVER
     need = {
@@ -192,7 +191,7 @@ def enough(found: Mapping[str, Rows], nfes: Sequence[int], limit: float) -> go.F
 
 
 def solver_table(rows: Rows, nfes: Sequence[int], limit: float) -> go.Figure:
-    """solver x nfe: the distance as a multiple of `limit`, the most that perfect samples show 97.5 times in 100."""
+    """solver x nfe: the distance as a multiple of `limit`, the 97.5 % quantile of perfect samples."""
     ratios = {name: [value / limit for value in values] for name, values in rows.items() if values is not None}
     names = [*sorted(rows.keys() - ratios.keys()), *sorted(ratios, key=lambda name: -sum(map(math.log, ratios[name])))]
     figure = go.Figure()

@@ -1,4 +1,4 @@
-"""The recipes of Solvers: a walk at a price, one racer, the whole race."""
+"""The recipes of Solvers: a run with given nfe, one racer, the whole race."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DISTANCES = tuple(name for name, metric in METRICS.items() if metric.against != 
 
 @dataclass(frozen=True)
 class Priced(Noised):
-    """A walk for a number of network evaluations. The Karras path has the range of noise that toy data need."""
+    """A sampling run with a given number of network evaluations. The default Karras levels suit the toy data."""
 
     tab = "solvers"
     optional = (*BETA_RANGE, "sigma_min", "sigma_max")
@@ -45,16 +45,16 @@ class Racer(Priced):
     sampler: str = choice("ddim", RACERS)
 
     def walked(self) -> Schedule:
-        """As many levels as it can pay for."""
+        """As many levels as nfe allows."""
         return schedule_for_nfe(self.sampler, self.full_schedule, self.nfe, self.spacing)
 
 
 @dataclass(frozen=True)
 class Solvers(Priced):
-    """Solvers at equal cost, and what evaluations buy them."""
+    """Solvers at equal cost."""
 
     solvers: tuple = several(("ddpm", "ddim", "heun", "dpmpp_2m", "unipc_2", "deis"), RACERS, MAX_RACERS)
-    stepper: str = choice("ddim", FLOW_RACERS)  # whose single steps are looked at
+    stepper: str = choice("ddim", FLOW_RACERS)  # the solver of the step figure
     metric: str = choice("sliced_w2", DISTANCES)
 
     def racers(self) -> list[Racer]:

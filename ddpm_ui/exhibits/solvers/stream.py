@@ -1,4 +1,4 @@
-"""Solvers as bytes: each racer's walk, and the sweeps of a sampler that is parallel in time."""
+"""The streams of Solvers: each racer, and the sweeps of a sampler that is parallel in time."""
 
 from __future__ import annotations
 
@@ -53,26 +53,26 @@ def exact_places(data: str, seed: int, n: int, here: NoiseLevel, there: NoiseLev
 
 
 def _with_interval(x: Tensor, mixture: GaussianMixture) -> dict:
-    """Excess NLL with its bootstrap interval: within what other particles of this solver would move it."""
+    """Excess NLL with its bootstrap interval, the variation due to the choice of particles."""
     interval = bootstrap_interval(excess_nll, x, mixture, generator=torch.Generator().manual_seed(0))
     return excess_nll(x, mixture)._asdict() | {"interval": list(interval)}
 
 
 def _with_test(x: Tensor, truth: Tensor) -> dict:
-    """Sliced W2 with a permutation test: how often chance alone divides all these points as unevenly."""
+    """Sliced W2 with a permutation test against the data."""
     few, true = x[:TESTED], truth[:TESTED]
     band = permutation_band(sliced_w2, few, true, repeats=99, generator=torch.Generator().manual_seed(0))
     return sliced_w2(x[:MEASURED_SIZE], truth[:MEASURED_SIZE])._asdict() | {"p": band.p}
 
 
 def race(recipe: Racer) -> Generator[bytes, None, None]:
-    """One solver's walk, on the clock that all solvers of a race share: network evaluations that are left."""
+    """One solver's run, on the clock that all solvers of a race share: network evaluations left."""
     schedule, mixture = recipe.walked(), mixture_of(recipe.data)
     denoiser, noise = denoiser_of(recipe.denoiser, recipe.data), ParticleNoise(recipe.seed, recipe.n)
     truth = mixture.sample(recipe.n, generator=torch.Generator().manual_seed(recipe.seed))
     price = TRAITS[recipe.sampler].per_step or 1
     times = [recipe.nfe - price * (schedule.T - t) for t in range(schedule.T, 0, -1)] + [0]  # from noise to data
-    here = [sum(left >= k for left in times) - 1 for k in range(recipe.nfe + 1)]  # the step that is reached with k left
+    here = [sum(left >= k for left in times) - 1 for k in range(recipe.nfe + 1)]  # step reached with k left
     level = torch.stack([schedule.alpha, schedule.sigma]).flip(1)[:, here].tolist()
     yield wire.header(
         Axis("evaluations_left", recipe.nfe), n=recipe.n, mode="frames", direction="reverse", layers=["x", "x0"],
@@ -86,13 +86,13 @@ def race(recipe: Racer) -> Generator[bytes, None, None]:
         x = step.x / schedule.scale[step.t].item()
         visited.append(x)
         yield wire.frame(left, step.nfe, x, step.prediction.x0)
-    yield PAUSE  # first all run, then all are measured
+    yield PAUSE  # all solvers run first, then all are measured
     x0, eps = truth[:LIVE], ParticleNoise(recipe.seed + 1, min(LIVE, recipe.n)).start()
     distances = []
     for t, x in zip(range(schedule.T, -1, -1), visited, strict=True):
         true = schedule.jump(x0, t, eps) / schedule.scale[t]
         distances.append(sliced_w2.value(x[:LIVE], true, projections=24))
-        yield b""  # a place where Stop can take effect
+        yield b""  # Stop can take effect here
     yield json_chunk({"series": {"name": "distance_now", "value": distances}})
     measures = [
         ("excess_nll", "nats", lambda: _with_interval(x, mixture)),
@@ -115,7 +115,7 @@ PARALLEL_T, MAX_SWEEPS, SWEPT = 24, 24, 600
 
 
 def sweeps(recipe: Solvers) -> Generator[bytes, None, None]:
-    """Whole trajectories, sweep after sweep: a Picard iteration converging, noise end first."""
+    """Whole trajectories, one per sweep: a Picard iteration that converges from the noise end."""
     mixture, noise = mixture_of(recipe.data), ParticleNoise(recipe.seed, SWEPT)
     schedule = recipe.full_schedule.subsample(min(PARALLEL_T, recipe.T), recipe.spacing)
     truth = mixture.sample(CLOUD_SIZE, generator=torch.Generator().manual_seed(recipe.seed))
@@ -129,7 +129,7 @@ def sweeps(recipe: Solvers) -> Generator[bytes, None, None]:
     x_T = schedule.scale[-1].item() * noise.start()
     moved, asked = [], []
     for sweep in picard_sweeps(denoiser_of(recipe.denoiser, recipe.data), schedule, x_T):
-        moved.append(sweep.moved.item() if sweep.k else None)  # the guess has moved nothing
+        moved.append(sweep.moved.item() if sweep.k else None)  # the initial guess has no predecessor
         asked.append(sweep.nfe)
         yield json_chunk({"per_shot": [{"name": "moved", "value": moved}, {"name": "asked", "value": asked}]})
         yield wire.shot(sweep.k, sweep.x / schedule.scale[:, None, None])

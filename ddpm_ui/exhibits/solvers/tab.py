@@ -24,7 +24,7 @@ from ddpm_ui.web.parts import Chart, Note, Stage
 HEIGHTS = {"strong": 420, "law": 420, "steps": 460, "enough": 460, "whole": 560}
 SECTIONS = {"buys": ("strong", "law"), "steps": ("steps",), "enough": ("enough", "whole")}
 NOT_DATA = [f.name for f in dataclasses.fields(Solvers) if f.name != "data"]
-# What a figure does not depend on has its default there, so that it is not computed again.
+# Fields that a figure does not depend on; they get their defaults, so that it is not computed again.
 INDIFFERENT = {
     "strong": ("nfe", "stepper", "metric", "n"),
     "law": ("nfe", "stepper", "n"),
@@ -36,7 +36,7 @@ INDIFFERENT = {
 
 
 def needed(name: str, recipe: Solvers) -> Solvers:
-    """The recipe without what `name` does not depend on."""
+    """The recipe, with the fields that figure `name` does not depend on at their defaults."""
     return dataclasses.replace(recipe, **{field: getattr(Solvers, field) for field in INDIFFERENT[name]})
 
 
@@ -56,7 +56,7 @@ def build() -> Tab:
     out: dict[str, Component] = {}
 
     def chart(name: str) -> None:
-        film = "lab-film" if name == "whole" else None  # its numbers cannot be read in a phone's width
+        film = "lab-film" if name == "whole" else None  # its numbers would be too small on a phone
         out[name] = Chart(name=f"solvers-{name}", height=HEIGHTS[name], elem_classes=film)
 
     with gr.Row(elem_classes="lab-row"):

@@ -1,1 +1,1 @@
-"""Train: a network learns while everybody watches."""
+"""Train: watch a network learn."""

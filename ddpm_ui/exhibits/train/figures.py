@@ -1,4 +1,4 @@
-"""The charts of Train, still without numbers: the stream of a training fills them."""
+"""The charts of Train, empty at first: the stream of a training fills them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ddpm_ui.words import Message
 
 
 def training_charts() -> dict[str, go.Figure]:
-    """What is drawn while a network learns, still without numbers: loss, loss at each noise level, distance."""
+    """The empty charts: loss, loss at each noise level, distance."""
 
     def curve(name: str, meaning: str, dash: str = "solid") -> go.Scatter:
         return go.Scatter(x=[], y=[], name=name, mode="lines", line=stroke(meaning, dash))

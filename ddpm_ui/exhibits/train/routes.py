@@ -1,4 +1,4 @@
-"""What Train serves: a training as it goes on, and the network that comes of it as a file."""
+"""The routes of Train: a running training, and the trained network as a file."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ UNCACHED = {"Cache-Control": "no-store"}
 
 @guarded
 async def lesson(request: Request) -> Response:
-    """A training, as long as somebody looks on. It belongs to the person who made up the name of its run."""
+    """A training, which runs as long as somebody reads it. Only the page that made up its name knows it."""
     recipe, run = Train.of(request.query_params), models.run_name(request.query_params.get("run", ""))
     after = request.query_params.get("after", "")
     if after:
-        models.find(after)  # says so if it is not here
+        models.find(after)  # RecipeError if it is not here
     return streamed(broadcast(("train", run), lambda: learning(recipe, run, after), lanes.trainings), UNCACHED)
 
 

@@ -1,7 +1,7 @@
-"""Train as bytes: what the network can do, again and again, while it learns.
+"""The stream of Train: samples of the network at many steps of its training.
 
-Every shot is a whole walk of the same particles from noise to data, so that training time and diffusion time can be
-scrubbed independently; with it come the numbers of the charts.
+Every shot is a whole trajectory of the same particles from noise to data, so that training time and diffusion time can
+be scrubbed independently. The numbers of the charts come with it.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ from ddpm_ui.recipes import mixture_of
 from ddpm_ui.server import models, wire
 from ddpm_ui.server.wire import Axis, json_chunk
 
-SHOTS = 60  # of a training, at most; closer together at its beginning, where the network learns fastest
-SHARE = 0.04  # of the time goes into them, at most
+SHOTS = 60  # at most; closer together at the beginning, when the network learns fastest
+SHARE = 0.04  # largest share of the time spent on them
 PARTICLES = 1000
 WALK = SCHEDULES["cosine"](24)
-MEASURED = 500  # particles that the distance looks at
-LEAST = 1e-6  # of a loss on a chart; the floor of few points near the data is 0 but for rounding, 1e-300
-LEVELS, POINTS = 24, 128  # noise levels at which the network is examined, and noisy points at each
+MEASURED = 500  # particles used for the distance
+LEAST = 1e-6  # smallest loss on a chart; for few points the floor near the data is 0 up to rounding, 1e-300
+LEVELS, POINTS = 24, 128  # noise levels at which the network is evaluated, and noisy points at each
 
 
 def training_set(recipe: Train, mixture: GaussianMixture) -> GaussianMixture:
-    """What the network is shown: the data themselves, or a finite sample, which is a mixture of point masses."""
+    """The training data: the data set itself, or a finite sample, which is a mixture of point masses."""
     if recipe.points == 0:
         return mixture
     return EmpiricalDenoiser(
@@ -58,14 +58,14 @@ def training_set(recipe: Train, mixture: GaussianMixture) -> GaussianMixture:
 
 
 class Examination:
-    """The same noisy points at the same noise levels for every shot, and what the exact denoiser says of them."""
+    """The same noisy points at the same noise levels for every shot, with the exact denoiser's estimates."""
 
     def __init__(self, recipe: Train, data: GaussianMixture, mixture: GaussianMixture):
         generator, self.target = torch.Generator().manual_seed(0), recipe.target
         self.lam = torch.linspace(*LAM_RANGE, LEVELS)
         self.levels = levels_at(self.lam)
         self.floor = loss_floor(data, recipe.config, self.lam)  # [LEVELS]
-        lam, weight = noise_levels(recipe.config, (torch.arange(200) + 0.5) / 200)  # where the training looks
+        lam, weight = noise_levels(recipe.config, (torch.arange(200) + 0.5) / 200)  # levels that the training samples
         nearest = (lam[:, None] - self.lam).abs().argmin(1)
         self.share = torch.zeros(LEVELS).index_add(0, nearest, weight / len(weight)).double()
         x0, _ = ParticleNoise(1, POINTS).data(data)
@@ -89,7 +89,7 @@ class Examination:
 
 
 def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None, None]:
-    """Train from the beginning, or from where the run `after` was stopped; whatever ends it, the network is kept."""
+    """Train from scratch, or from where the run `after` was stopped. However it ends, the network is kept."""
     mixture = mixture_of(recipe.data)
     data, config = training_set(recipe, mixture), recipe.config
     earlier = models.find(after) if after else None
@@ -103,11 +103,11 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
     yield destination_colours(recipe.data, recipe.seed, PARTICLES)
     yield wire.cloud(truth)
     exam = Examination(recipe, data, mixture)
-    excess_nll(truth, mixture)  # the entropy, which is computed once, is no part of a shot
+    excess_nll(truth, mixture)  # computes the entropy once, so that the first shot does not pay for it
     yield b""
 
     generator, state = torch.Generator().manual_seed(recipe.seed), earlier.state if earlier else None
-    if earlier:  # also an uploaded network, of which nobody knows more than its weights
+    if earlier:  # also an uploaded network, of which only the weights are known
         net = copy.deepcopy(earlier.denoiser.net).requires_grad_(True)
     else:
         net = MLP(width=recipe.width, depth=recipe.depth).reset(generator)
@@ -128,7 +128,7 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
                 x = walk[0]
                 yield wire.shot(step.step, walk)
                 series["nll"].append(excess_nll(x, mixture))
-                yield b""  # a place where Stop can take effect
+                yield b""  # Stop can take effect here
                 series["sliced"].append(sliced_w2(x[:MEASURED], truth[:MEASURED], projections=32))
                 yield b""
                 above, score = exam.marks(denoiser)
@@ -154,18 +154,18 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
 
 
 def _path(denoiser: NetworkDenoiser, noise: ParticleNoise) -> Tensor:
-    """The particles at every level of the walk, [T + 1, n, 2], data first."""
+    """The particles at every level, [T + 1, n, 2], data first."""
     steps = list(SAMPLERS["ddim"](denoiser, WALK, WALK.scale[-1].item() * noise.start(), noise=noise))
     return torch.stack([step.x / WALK.scale[step.t].item() for step in reversed(steps)])
 
 
 def _left(step: TrainStep, steps: int, elapsed: float) -> float:
-    """Seconds to go, at the pace so far."""
+    """Seconds left at the pace so far."""
     return elapsed / (step.step - step.first) * (steps - step.step)
 
 
 def _numbers(step: TrainStep, steps: int, started: float, spent: float, series: dict, exam, above, score) -> dict:
-    """What the charts show now, [x, y] for each of their traces, and the words below the picture."""
+    """The current data of the charts, [x, y] for each trace, and the metrics below the stage."""
     steps_so_far, floor = series["step"], (exam.share @ exam.floor).item()
     lam, loss = exam.lam.tolist(), (exam.floor + above.double()).tolist()
     floors = [value if value > LEAST else None for value in exam.floor.tolist()]

@@ -1,4 +1,4 @@
-"""The tab of Train: training, own data, networks that are brought and taken away."""
+"""The tab of Train: training, own data, uploading and downloading networks."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ FEW = ("data", "points", "steps")
 MORE = ("target", "weighting", "schedule", "width", "depth", "batch", "lr", "ema", "seed")
 TABLES, PICTURES = [".csv", ".txt", ".tsv"], [".png", ".jpg", ".jpeg", ".webp"]
 FILES = TABLES + PICTURES
-STOPPING = 2.0  # seconds that a training may take to notice that it was stopped
-FIXED = ("width", "depth", "target")  # what a network cannot change once it learns
+STOPPING = 2.0  # seconds in which a stopped training must have ended
+FIXED = ("width", "depth", "target")  # fields that cannot change once training has begun
 
 
 def show(recipe: Train, view: Mapping[str, str]) -> dict:
-    """A recipe alone starts nothing: training is work, so somebody presses a button."""
+    """Starts nothing: training is expensive, so it waits for the button."""
     return {"note": note(None)}
 
 
 def lesson(recipe: Train, run: str, after: str = "") -> str:
-    """What the Stage is told."""
+    """The value of the Stage."""
     query = f"{recipe.query}&run={run}" + (f"&after={after}" if after else "")
     shown = {"src": f"lab/train?{query}", "link": recipe.link, "t": 0, "play": False}
     return json.dumps(shown | {"links": links(recipe.data, run)})
 
 
 def links(data: str, run: str) -> list[tuple[str, str]]:
-    """Where to go with a network, when it has stopped learning."""
+    """Links for a network whose training has ended."""
     users = [name for name, exhibit in EXHIBITS.items() if exhibit.takes_networks]
     elsewhere = [(f"use_in_{name}", f"?tab={name}&data={data}&denoiser=run.{run}") for name in users]
     return [*elsewhere, ("download_network", f"lab/checkpoint/{run}")]
 
 
 def continued(recipe: Train, run: str) -> Train:
-    """The recipe that goes on from what `run` learned: to its end, or from its end as far again. RecipeError if not."""
+    """The recipe that continues `run` to its end, or by as many steps again. RecipeError if impossible."""
     if not run:
         raise RecipeError("nothing_to_go_on")
     model = models.find(run, STOPPING)
@@ -93,7 +93,7 @@ def build() -> Tab:
                 word = gr.Textbox(label=i18n("word"), max_lines=1, elem_id="train-word")
                 file = gr.UploadButton(cast("str", i18n("own_file")), file_types=FILES, elem_id="train-file")
             upload = gr.UploadButton(cast("str", i18n("upload")), file_types=[".safetensors"], elem_id="train-upload")
-            # The name of the newest network. No gr.State: that costs an open connection for each page.
+            # The name of the newest network. Not a gr.State, which would keep a connection open for each page.
             run = gr.Textbox(visible=False)
     tab = Tab(Train, controls, {"note": message}, show)
 
@@ -110,18 +110,18 @@ def build() -> Tab:
             denoiser = load_checkpoint(path)
         except CheckpointError as error:
             raise RecipeError("bad_upload", why=str(error)) from error
-        if (dim := math.prod(denoiser.net.shape)) != 2:  # a U-Net draws images
+        if (dim := math.prod(denoiser.net.shape)) != 2:  # a U-Net for images
             raise RecipeError("bad_dim", got=dim)
         what = {"data": denoiser.metadata.get("dataset", ""), "target": denoiser.target, **denoiser.net.hyperparameters}
         changed = {field: what[field] for field in ("data", *FIXED)}
-        recipe = dataclasses.replace(tab.recipe(values), **changed)  # so that Go on teaches it more
+        recipe = dataclasses.replace(tab.recipe(values), **changed)  # so that its training can be continued
         name = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
         models.keep(name, models.Model(denoiser, recipe.data))
         said = note(Message("uploaded", {"data": Message(name_of(recipe.data), {})}))
         return {message: said, stage: json.dumps({"links": links(recipe.data, name)}), run: name, **tab.shown(recipe)}
 
     def own(points_from, *, ordered: bool = False):
-        """An event that takes people's own data: they are in the data control from then on, and in its link."""
+        """An event handler that puts the user's own data into the data control and the link."""
 
         def use(value: str, *values) -> Shown:
             try:

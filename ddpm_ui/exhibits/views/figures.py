@@ -1,4 +1,4 @@
-"""The figures of Three views: what each view lets one see."""
+"""The figures of Three views: variational, score and flow."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def errors(recipe: Views) -> go.Figure:
 
 
 def bound(recipe: Views) -> go.Figure:
-    """The variational bound term by term, for both variances, beside the entropy of the data."""
+    """The variational bound term by term, for both variances, and the entropy of the data."""
     mixture, schedule = mixture_of(recipe.data), recipe.full_schedule
     denoiser = denoiser_of(recipe.denoiser, recipe.data)
     bounds = {
@@ -63,19 +63,19 @@ def bound(recipe: Views) -> go.Figure:
 
 
 def coefficients(recipe: Views) -> go.Figure:
-    """Which part of the posterior mean is x0-hat, which is x_t."""
+    """The weights of x0-hat and x_t in the posterior mean."""
     return plots.posterior_weights(*posterior_coefficients(recipe.full_schedule))
 
 
 def _particle(recipe: Views) -> tuple[int, Tensor]:
-    """The chosen time and the chosen particle then, [2]."""
+    """The chosen time and the position of the chosen particle then, [2]."""
     schedule, noise = recipe.full_schedule, ParticleNoise(recipe.seed, recipe.particle + 1)
     t = min(recipe.at, schedule.T)
     return t, schedule.jump(noise.data(mixture_of(recipe.data))[0], t, noise.start())[recipe.particle]
 
 
 def step(recipe: Views) -> go.Figure:
-    """One step back from one particle: the exact law along its widest direction, and DDPM's single Gaussians."""
+    """One step back from one particle: the exact distribution along its widest direction, and DDPM's Gaussians."""
     mixture, schedule = mixture_of(recipe.data), recipe.full_schedule
     t, x = _particle(recipe)
     law = exact_reverse(mixture, x, schedule, t)
@@ -93,7 +93,7 @@ def step(recipe: Views) -> go.Figure:
 
 
 def likelihood(recipe: Views) -> go.Figure:
-    """log p(x0) by the flow of this denoiser against the exact density, a dot for each of some data points."""
+    """log p(x0) by the probability-flow ODE of this denoiser against the exact density, one dot per data point."""
     mixture = mixture_of(recipe.data)
     x0 = ParticleNoise(recipe.seed, 200).data(mixture)[0]
     by_flow = flow_log_prob(denoiser_of(recipe.denoiser, recipe.data), x0.float()).log_prob
@@ -101,7 +101,7 @@ def likelihood(recipe: Views) -> go.Figure:
 
 
 def tweedie(recipe: Views) -> go.Figure:
-    """Where one x_t may have come from: draws of x0 given x_t, their mean, and what the denoiser says."""
+    """Where one x_t may have come from: samples of x0 given x_t, their exact mean, and the denoiser's estimate."""
     mixture, schedule = mixture_of(recipe.data), recipe.full_schedule
     t, x = _particle(recipe)
     alpha, sigma = schedule.alpha[t].item(), schedule.sigma[t].item()
@@ -112,11 +112,11 @@ def tweedie(recipe: Views) -> go.Figure:
     return plots.origins(x, draws, mixture.denoise(x[None], alpha, sigma)[0], said, t)
 
 
-UNEQUAL = GaussianMixture([0.8, 0.2], [[-2.0, 0.0], [2.0, 0.0]], 0.04)  # two far modes
+UNEQUAL = GaussianMixture([0.8, 0.2], [[-2.0, 0.0], [2.0, 0.0]], 0.04)  # two distant modes
 
 
 def modes(recipe: Views) -> go.Figure:
-    """The share of the larger of two far modes, over Langevin moves at one noise level and down a ladder of levels."""
+    """The share of the larger of two distant modes over Langevin steps, at one noise level and annealed."""
     noise, exact = ParticleNoise(recipe.seed, 500), MixtureDenoiser(UNEQUAL)
     ladder = SCHEDULES["karras"](10, sigma_min=0.05, sigma_max=8.0)
     each, level = 60, (1.0, ladder.sigma[1].item())
@@ -132,7 +132,7 @@ PATH = SCHEDULES["cosine"](50)
 
 
 def marginals(recipe: Views) -> go.Figure:
-    """Distance of the particles to the noised data at every t: with no fresh noise, the chosen share of it, and all."""
+    """Distance of the particles to the noised data at every t: ODE, the chosen share of fresh noise, and SDE."""
     mixture, n = mixture_of(recipe.data), 1000
     denoiser, noise = denoiser_of(recipe.denoiser, recipe.data), ParticleNoise(recipe.seed, n)
     other = ParticleNoise(recipe.seed + 1, n)
@@ -147,7 +147,7 @@ def marginals(recipe: Views) -> go.Figure:
 
 
 def paths(recipe: Views) -> go.Figure:
-    """Several ways from the noise of the chosen particle: with no fresh noise, the chosen share of it, and all."""
+    """Several paths from the noise of the chosen particle: ODE, the chosen share of fresh noise, and SDE."""
     denoiser, n = denoiser_of(recipe.denoiser, recipe.data), 8
     start = ParticleNoise(recipe.seed, recipe.particle + 1).start()[recipe.particle].expand(n, 2)
     ways = {}
@@ -158,13 +158,13 @@ def paths(recipe: Views) -> go.Figure:
 
 
 def coordinates(recipe: Views) -> go.Figure:
-    """One particle's way in three coordinates, and the straight line that it would go if its data point were known."""
+    """One particle's path in three coordinate systems, and its straight conditional path."""
     denoiser = denoiser_of(recipe.denoiser, recipe.data)
     noise = ParticleNoise(recipe.seed, recipe.particle + 1)
     steps = list(SAMPLERS["ddim"](denoiser, PATH, noise.start(), noise=noise))
     x = torch.stack([step.x[recipe.particle].double() for step in steps])  # [T + 1, 2], noise first
     alpha, sigma = (c[[step.t for step in steps]][:, None] for c in (PATH.alpha, PATH.sigma))
-    keep = (sigma / alpha)[:, 0] < 20  # where alpha = 0 the exploding coordinates are infinite
+    keep = (sigma / alpha)[:, 0] < 20  # variance-exploding coordinates are infinite at alpha = 0
     return plots.three_coordinates(
         x[keep], (x / alpha)[keep], (x / (alpha + sigma))[keep], noise.start()[recipe.particle]
     )
@@ -174,7 +174,7 @@ SIZES = (50, 500, 5000)
 
 
 def memory(recipe: Views) -> go.Figure:
-    """How many training points matter at each level, and where the denoiser lies between their score and the law's."""
+    """Effective number of training points at each level, and the denoiser's position between both scores."""
     mixture, lam = mixture_of(recipe.data), torch.linspace(5.0, -3.0, 25, dtype=torch.float64)
     levels = levels_at(lam)
     denoiser, truth = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture)
@@ -196,7 +196,7 @@ def memory(recipe: Views) -> go.Figure:
     return plots.memorisation(lam.tolist(), counts, position)
 
 
-FEW = 50  # training points, few enough to see each
+FEW = 50  # training points, few enough to be seen one by one
 
 
 def recite(recipe: Views) -> go.Figure:
@@ -210,7 +210,7 @@ def recite(recipe: Views) -> go.Figure:
     return plots.recitation(points, perfect, other, distance, badge(recipe.denoiser))
 
 
-# What each shows, and whether a network, the exact denoiser, or both have made it.
+# Each figure, and whether it shows a network, the exact denoiser, or both.
 FIGURES: dict[str, tuple[Callable[..., go.Figure], tuple[str, ...]]] = {
     "errors": (errors, ("learned",)),
     "step": (step, ("exact",)),

@@ -1,4 +1,4 @@
-"""Arrays of Three views as Plotly figures."""
+"""The figures of Three views as Plotly figures, from arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = {"eps": "ε̂", "x0": "x̂₀", "score": "view_score", "v": "v̂"}
 
 
 def view_errors(lam: Sequence[float], curves: Mapping[str, Sequence[float]]) -> go.Figure:
-    """Relative error of each view, over the index of the noise level, so that a cursor can stand at it."""
+    """Relative error of each view over the index of the noise level, so that the cursor can mark a level."""
     figure, dashes = go.Figure(), ("solid", "dot", "dash", "dashdot")
     for (view, curve), dash in zip(curves.items(), dashes, strict=True):
         figure.add_scatter(x=list(range(len(lam))), y=curve, name=NAMES[view], mode="lines", line=stroke("error", dash))
@@ -31,7 +31,7 @@ def view_errors(lam: Sequence[float], curves: Mapping[str, Sequence[float]]) -> 
 
 
 def bound_terms(bounds: Mapping[str, Bound], entropy: float) -> go.Figure:
-    """Left, L_T, the sum of the terms between, L_0, the total and what it bounds; right, the terms between, over t."""
+    """Left: L_T, the sum of the terms between, L_0, their total, and the entropy it bounds. Right: the terms over t."""
     figure = make_subplots(1, 2, horizontal_spacing=0.16)
     names = ["L_T", "Σ L_t", "L_0", "total"]
     colours = {"beta": COLOURS["learned"], "beta_tilde": COLOURS["data"]}
@@ -41,7 +41,7 @@ def bound_terms(bounds: Mapping[str, Bound], entropy: float) -> go.Figure:
         error, colour = {"array": errors, "color": COLOURS["noise"]}, {"color": colours[variance]}
         bar = {"name": f"choice_{variance}", "marker": colour | {"line": {"width": 0}}}
         figure.add_bar(x=names, y=values, error_y=error, **bar, row=1, col=1)
-        t, y = list(range(2, len(b.L) + 2)), b.L.tolist()  # up to 2 x 2000 bars: their outline
+        t, y = list(range(2, len(b.L) + 2)), b.L.tolist()  # drawn as an outline, because there are up to 2 x 2000 bars
         mode, line = "lines" if len(t) > 50 else "lines+markers", colour | {"shape": "hvh", "width": 1.5}
         figure.add_scatter(x=t, y=y, mode=mode, line=line, showlegend=False, row=1, col=2)
     figure.add_hline(y=entropy, line=stroke("exact"), row=1, col=1)
@@ -64,7 +64,7 @@ def posterior_weights(of_x0: Tensor, of_x: Tensor) -> go.Figure:
 def reverse_law(
     s: Tensor, exact: Tensor, gaussians: Mapping[str, Tensor], t: int, humps: int, misfit: Mapping[str, Estimate]
 ) -> go.Figure:
-    """p(x_{t-1} | x_t) along its widest direction, and the Gaussians that DDPM puts in its place."""
+    """p(x_{t-1} | x_t) along its widest direction, and DDPM's Gaussian approximations."""
     figure = go.Figure()
     figure.add_scatter(x=s.tolist(), y=exact.tolist(), name="exact", mode="lines", line=stroke("exact", width=3))
     for (variance, density), dash in zip(gaussians.items(), ("solid", "dot"), strict=False):
@@ -77,7 +77,7 @@ def reverse_law(
 
 
 def likelihoods(exact: Tensor, by_flow: Tensor) -> go.Figure:
-    """log p by the flow against the exact one."""
+    """log p by the probability-flow ODE against the exact value."""
     figure, ends = go.Figure(), [exact.min().item(), exact.max().item()]
     figure.add_scatter(x=ends, y=ends, mode="lines", name="exact", line=stroke("exact"))
     marker = {"size": 4, "color": COLOURS["learned"]}
@@ -90,7 +90,7 @@ def likelihoods(exact: Tensor, by_flow: Tensor) -> go.Figure:
 def memorisation(
     lam: Sequence[float], counts: Mapping[int, Sequence[float]], position: Mapping[int, Sequence[float]]
 ) -> go.Figure:
-    """Above, how many training points matter; below, where the denoiser is: 0 the law, 1 the training points."""
+    """Above, the effective number of training points; below, the denoiser: 0 true score, 1 training points."""
     figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.08)
     for (size, values), dash in zip(counts.items(), ("dot", "dash", "solid"), strict=True):
         figure.add_scatter(x=lam, y=values, name=f"n = {size}", mode="lines", line=stroke("exact", dash), row=1, col=1)
@@ -109,14 +109,14 @@ def memorisation(
 
 
 def _lines(paths: Tensor) -> tuple[list, list]:
-    """Paths [steps, n, 2] as the x and the y of one trace, with a gap after each."""
+    """x and y of one trace for paths [steps, n, 2], with a gap after each path."""
     gap = torch.full_like(paths[:1], math.nan)
     x, y = torch.cat([paths, gap]).transpose(0, 1).reshape(-1, 2).T.tolist()
     return tuple([None if math.isnan(c) else c for c in part] for part in (x, y))  # type: ignore[return-value]
 
 
 def origins(x: Tensor, draws: Tensor, mean: Tensor, said: Tensor, t: int) -> go.Figure:
-    """x_t [2], points that it may have come from [n, 2], their exact mean [2] and the denoiser's estimate [2]."""
+    """x_t [2], samples of x0 given x_t [n, 2], their exact mean [2] and the denoiser's estimate [2]."""
     figure = go.Figure()
     a, b = _lines(torch.stack([x.expand_as(draws), draws]))
     figure.add_scatter(x=a, y=b, mode="lines", name="xₜ → x₀", line=stroke("noise", width=1))
@@ -162,7 +162,7 @@ def marginal_distances(t: Sequence[int], distance: Mapping[float, Sequence[Measu
 
 
 def three_coordinates(preserving: Tensor, exploding: Tensor, flow: Tensor, eps: Tensor) -> go.Figure:
-    """The same way, [T + 1, 2] each, in three coordinates; and the straight conditional path of the flow to eps [2]."""
+    """The same path in three coordinates, [T + 1, 2] each; and the straight conditional path of the flow to eps [2]."""
     figure = make_subplots(1, 2, horizontal_spacing=0.12)
     for name, path, meaning, column in (
         ("variance preserving", preserving, "learned", 1),
@@ -180,7 +180,7 @@ def three_coordinates(preserving: Tensor, exploding: Tensor, flow: Tensor, eps: 
 
 
 def ways_back(paths: Mapping[float, Tensor]) -> go.Figure:
-    """Ways from one noise, [steps, n, 2] each, for each share of fresh noise; where they end, as dots."""
+    """Paths from the same noise, [steps, n, 2] for each share of fresh noise, with their ends as dots."""
     figure = go.Figure()
     for (eta, path), meaning in zip(
         reversed(list(paths.items())), ("noise", "error", "learned")[-len(paths) :], strict=True

@@ -10,29 +10,29 @@ from ddpm_ui.recipes import DENOISERS, OWN_NETWORK, Noised, choice, number
 
 @dataclass(frozen=True)
 class Views(Noised):
-    """One model, seen four ways; the noise level on show is no part of it, all of them are sent."""
+    """One model in four views. The noise level on show is not a field, because all levels are sent."""
 
     tab = "views"
 
     denoiser: str = choice("network", DENOISERS, own=OWN_NETWORK)
-    at: int = number(200, 1, 2000)  # the step back that is looked at, x_at -> x_{at - 1}
-    particle: int = number(0, 0, 9_999)  # and the particle that takes it
-    churn: float = number(0.5, 0.0, 1.0, step=0.05)  # share of fresh noise on the way back: 0 the ODE, 1 the SDE
+    at: int = number(200, 1, 2000)  # the reverse step shown, x_at -> x_{at - 1}
+    particle: int = number(0, 0, 9_999)  # the particle that takes it
+    churn: float = number(0.5, 0.0, 1.0, step=0.05)  # share of fresh noise: 0 is the ODE, 1 the SDE
 
     @property
     def chosen(self) -> Chosen:
-        """The particles, the chosen one among them."""
+        """The particles, including the chosen one."""
         shared = {field.name: getattr(self, field.name) for field in dataclasses.fields(Noised)}
         return Chosen(**shared | {"n": max(self.n, self.particle + 1)})
 
     @property
     def seen(self) -> Views:
-        """What the fields depend on: schedules choose levels, and these are all levels."""
+        """The part that the vector fields depend on. The schedule has no effect, because all levels are shown."""
         return Views(data=self.data, denoiser=self.denoiser)
 
 
 @dataclass(frozen=True)
 class Chosen(Noised):
-    """The particles of Views, whoever denoises them."""
+    """The particles of Views, independent of the denoiser."""
 
     tab = "views"

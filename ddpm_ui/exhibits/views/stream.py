@@ -1,4 +1,4 @@
-"""Three views as bytes: fields over the plane at every noise level."""
+"""The stream of Three views: vector fields over the plane at every noise level."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ddpm_ui.server.wire import Axis, json_chunk
 VIEWS = ("eps", "x0", "score", "v")
 LAM = torch.linspace(4.0, -3.0, LEVELS, dtype=torch.float64)  # data left, noise right
 START = 10  # the level that is shown first
-POINTS = 512  # of the noised law, behind each number of a curve
+POINTS = 512  # noisy points behind each number of a curve
 
 
 def _noised(recipe: Views, n: int, levels: list[tuple[float, float]]) -> list[Tensor]:
@@ -33,14 +33,14 @@ def _noised(recipe: Views, n: int, levels: list[tuple[float, float]]) -> list[Te
 
 
 def _arrows(prediction: Prediction) -> Tensor:
-    """The four views as vectors at their points, [4, n, 2]; x0-hat as the way there."""
+    """The four views as vectors at the points, [4, n, 2]; x0-hat as its offset from the point."""
     way = {"x0": prediction.x0 - prediction.x}
     return torch.stack([way.get(view, getattr(prediction, view)) for view in VIEWS])
 
 
 @lru_cache(maxsize=64)
 def _errors(recipe: Views) -> tuple[dict[str, list[float]], float]:
-    """Relative error (root mean square) of each view at each level; and the largest residual of converting views."""
+    """Relative root-mean-square error of each view at each level, and the largest conversion error between views."""
     levels = levels_at(LAM)
     denoiser, exact = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture_of(recipe.data))
     error: dict[str, list[float]] = {view: [] for view in VIEWS}
@@ -55,7 +55,7 @@ def _errors(recipe: Views) -> tuple[dict[str, list[float]], float]:
 
 
 def fields(recipe: Views) -> Generator[bytes, None, None]:
-    """What the denoiser says over a grid at every level, and the exact one; then how far apart they are."""
+    """The fields of the denoiser and of the exact one on a grid at every level, and the errors between them."""
     mixture, levels = mixture_of(recipe.data), levels_at(LAM)
     denoiser, exact = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture)
     error, residual = _errors(recipe)

@@ -1,4 +1,4 @@
-"""The tab of Three views: the fields above, and what each view lets one see in sections below."""
+"""The tab of Three views: the vector fields, and below them a section of figures for each view."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def show(recipe: Views, view: Mapping[str, str]) -> dict:
         "layers": [],
         "followed": recipe.particle,
     }
-    seen = {"errors": recipe.seen}  # by the noise level alone, as the fields
+    seen = {"errors": recipe.seen}  # depends only on the noise level, like the fields
     charts = {name: figure_value(name, seen.get(name, recipe)) for name in FIGURES}
     return {"note": terminal_note(recipe), "fields": json.dumps(planes), "chosen": json.dumps(chosen), **charts}
 
