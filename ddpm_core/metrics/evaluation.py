@@ -1,4 +1,4 @@
-"""How good a network of points is: distances from its samples to the data, on schedules it was never told about."""
+"""Evaluation of a network for points: distances of its samples to the data, on schedules not used in training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVALUATIONS: list[tuple[str, dict[str, Any], str, int]] = [
     ("ddpm", {"variance": "beta_tilde"}, "cosine", 1000),
     ("euler", {}, "flow", 50),
 ]
-REPEATS = 9  # a single distance moves by half a floor from one set of samples to the next
+REPEATS = 9  # a single distance varies by half a floor between sets of samples
 
 
 def measure(denoiser: NetworkDenoiser, mixture: GaussianMixture, n: int, seed: int = 0) -> list[dict]:

@@ -1,1 +1,1 @@
-"""Training: the loop, its command-line frame, and the distillation of guidance."""
+"""Training: the loop, what wraps its gradients, checkpoints, and the distillation of guidance."""

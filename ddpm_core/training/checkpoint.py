@@ -1,4 +1,4 @@
-"""From the name of a data set to a trained, measured checkpoint: what `python -m ddpm_core train` does."""
+"""`python -m ddpm_core train`: train a network on a data set, measure it and write its checkpoint."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from ddpm_core.training.loop import TrainConfig, train
 from ddpm_core.training.run import Run, processes
 
 IMAGES = "fashion_mnist"
-SEEDS = {"cola_sprite_fanta": 1}  # of the shipped checkpoints, else 0: see docs/LOG.md
-# Settings of the shipped network of images, and on top of these, of one that learns its guidance.
+SEEDS = {"cola_sprite_fanta": 1}  # seeds of the shipped checkpoints; 0 for all others, see docs/LOG.md
+# Settings of the shipped image network, and further ones for distilling guidance.
 FOR_IMAGES: dict[str, Any] = dict(
     steps=40_000, batch=32, lr=3e-3, warmup=500, weighting="flat", schedule="cosine", shared=1
 )
@@ -37,14 +37,14 @@ FOR_GUIDANCE: dict[str, Any] = dict(steps=6000, lr=1e-3, warmup=200)
 
 @dataclass(frozen=True)
 class Options:
-    """What a run needs besides the settings of its training and the sizes of its network."""
+    """Options of a run, besides the training settings and the network sizes."""
 
     seed: int | None = None  # None: that of the shipped checkpoint
     samples: int = 10_000  # for the final measurement
     out: str | None = None  # None: checkpoints/<data set>.safetensors
-    resume: bool = False  # go on with the run that was stopped
-    start: str | None = None  # a checkpoint with the weights to begin with
-    weight: float = 1.0  # guidance of `start`, to be learned: see Teacher
+    resume: bool = False  # continue the run that was stopped
+    start: str | None = None  # a checkpoint with the initial weights
+    weight: float = 1.0  # guidance of `start` to be distilled: see Teacher
     above: float = LAM_RANGE[0]
     weaker: str | None = None
     away: float = 0.0
@@ -58,15 +58,15 @@ class Options:
 
 
 class Stopped(Exception):  # noqa: N818  # an order of the user, not an error
-    """The run was stopped before its last step; str() says so."""
+    """The run was stopped before its last step; str() is the message."""
 
 
 def new_network(
     dataset: str, target: str, start: NetworkDenoiser | None, sizes: dict[str, int], generator: torch.Generator
 ) -> torch.nn.Module:
-    """A network of these sizes, or of the default ones, or the one of `start`, where a U-Net may become deeper.
+    """A network of these or the default sizes, or the one of `start`; a U-Net may become deeper.
 
-    TypeError for a size that the network does not have, ValueError if `start` cannot learn this.
+    TypeError for a size that the network does not have, ValueError if `start` does not fit the data.
     """
     kind = UNet if dataset == IMAGES else MLP
     with torch.random.fork_rng(devices=[]):
@@ -96,10 +96,10 @@ def teacher_of(start: NetworkDenoiser, weaker: NetworkDenoiser | None, options: 
 def train_checkpoint(
     dataset: str, settings: dict[str, Any], sizes: dict[str, int], options: Options
 ) -> tuple[Path, dict] | None:
-    """Train, measure and write a checkpoint; its path and metadata. None in all but the first of several processes.
+    """Train, measure and write a checkpoint; returns its path and metadata, or None in all processes but the first.
 
-    settings: fields of TrainConfig that are not to have their defaults; sizes: of the network. Raises Stopped after
-    Ctrl-C, once the state for --resume is written, ValueError for what cannot be trained, OSError for missing files.
+    settings: fields of TrainConfig that differ from its defaults; sizes: of the network. Raises Stopped after Ctrl-C
+    when the state for --resume is written, ValueError for invalid combinations, OSError for missing files.
     """
     seed = SEEDS.get(dataset, 0) if options.seed is None else options.seed
     accelerator = processes()

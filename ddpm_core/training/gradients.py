@@ -1,6 +1,6 @@
-"""Help with the gradients of one step: a teacher, parts that fit into memory, bfloat16, several processes.
+"""Wrappers for the gradients of one step: a teacher, parts that fit into memory, bfloat16, several processes.
 
-Each wraps a function batch -> loss that adds the gradients of the loss to those of the network, and gives another one.
+Each wraps a function batch -> loss, which adds the gradients of the loss to those of the network, and returns another.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Gradients = Callable[["Batch"], Tensor]
 
 
 def cut(batch: Batch, parts: int) -> list[Batch]:
-    """`parts` batches of some of the noise levels each, whose losses add up to that of the whole.
+    """Cut a batch by noise level into `parts` batches whose losses add up to that of the whole.
 
-    ValueError if there are fewer noise levels.
+    ValueError if there are fewer noise levels than parts.
     """
     levels = len(batch.target)
     if levels < parts:
@@ -38,19 +38,19 @@ def cut(batch: Batch, parts: int) -> list[Batch]:
 
 
 def taught(gradients: Gradients, teacher: Callable[..., Tensor]) -> Gradients:
-    """The target is what the teacher predicts of the noised data."""
+    """Replaces the target by the teacher's prediction."""
     return lambda batch: gradients(batch._replace(target=teacher(*batch.asked)))
 
 
 def in_parts(gradients: Gradients, parts: int) -> Gradients:
-    """One part of the batch after the other: less memory, the same step."""
+    """Computes one part of the batch after the other: less memory, the same step."""
     return lambda batch: torch.stack([gradients(part) for part in cut(batch, parts)]).sum()
 
 
 def shared(gradients: Gradients, accelerator: Accelerator, parts: int) -> Gradients:
     """Every process draws the whole batch and computes `parts` parts of it.
 
-    Accelerate averages the gradients over the processes, where they are to be summed, so a part counts that much more.
+    Accelerate averages the gradients over the processes, but they must be summed, so each loss is scaled up.
     """
     rank, processes = accelerator.process_index, accelerator.num_processes
 
@@ -69,7 +69,7 @@ def assisted(
     accelerator: Accelerator | None,
     teacher: Callable[..., Tensor] | None,
 ) -> Gradients:
-    """`plain` for `net`, with as much help as is asked for; none by default."""
+    """`plain` for `net` with the wrappers that are asked for; by default none."""
     model = accelerator.prepare(net) if accelerator else net
     if config.precision == "bfloat16":
         model, teacher = Bfloat16(model), Bfloat16(teacher) if teacher else None

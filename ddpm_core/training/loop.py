@@ -34,18 +34,18 @@ class TrainConfig:
 
     steps: int = 24_000
     batch: int = 1024
-    lr: float = 6e-3  # peak of AdamW's rate: a linear warm-up, then half a cosine down to zero
+    lr: float = 6e-3  # peak rate of AdamW: linear warm-up, then half a cosine down to zero
     warmup: int = 200
-    ema: float = 0.999  # decay of the averaged weights, the ones that are kept
+    ema: float = 0.999  # decay of the averaged weights, which are the result
     target: str = "v"
-    weighting: str = "uniform"  # which noise levels are drawn, and how much each counts: see `weighting`
-    schedule: str = "linear"  # with T = 1000: where "simple" and "min_snr" draw from
-    lam_min: float = LAM_RANGE[0]  # where "uniform" draws from
+    weighting: str = "uniform"  # distribution and weight of the noise levels: see `weighting`
+    schedule: str = "linear"  # with T = 1000; all weightings but "uniform" sample its levels
+    lam_min: float = LAM_RANGE[0]  # "uniform" samples lam_min .. lam_max
     lam_max: float = LAM_RANGE[1]
-    shared: int = 8  # points at each noise level: what a small network makes of a level is half its work
-    unlabelled: float = 0.1  # share of a batch that networks which know labels are not told (Ho & Salimans 2022)
-    parts: int = 1  # that a batch is cut into, their gradients summed: less memory, the same step
-    precision: str = "float32"  # of the network's arithmetic; the weights stay float32
+    shared: int = 8  # points per noise level: embedding a level is half the work of a small network
+    unlabelled: float = 0.1  # share of a batch whose labels are dropped (Ho & Salimans 2022)
+    parts: int = 1  # a batch is computed in so many parts: less memory, the same step
+    precision: str = "float32"  # of the network's arithmetic; weights stay float32
 
     def __post_init__(self):
         known_names = {"target": TARGETS, "weighting": WEIGHTINGS, "schedule": SCHEDULES, "precision": PRECISIONS}
@@ -60,18 +60,18 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class TrainStep:
-    """What one step did. `ema` is the averaged network itself, live; `state()` is all that a later run needs."""
+    """The result of one step. `ema` is the live averaged network; `state()` is all that a later run needs."""
 
     step: int  # 1 .. steps
     first: int  # the step before the first one of this run
-    loss: float  # mean squared error of the target per coordinate, weighted
+    loss: float  # weighted mean squared error of the target per coordinate
     lr: float
     ema: nn.Module
     state: Callable[[], dict[str, Tensor]]
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """Rate of step 0 .. steps - 1."""
+    """Learning rate at step 0 .. steps - 1."""
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
     return config.lr * warm * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
@@ -87,9 +87,9 @@ class Batch(NamedTuple):
 def draw(
     data: GaussianMixture | Images, config: TrainConfig, classes: int, generator: torch.Generator, device: torch.device
 ) -> Batch:
-    """x = alpha x0 + sigma eps with fresh x0, eps and lam, and what config.target is there.
+    """Draw x0, eps and lam; returns x = alpha x0 + sigma eps with its target.
 
-    classes: of the network; labels are drawn if there are any, and some of them replaced by `classes`, "any class".
+    classes: number of classes of the network. If not 0, labels are drawn too, some replaced by `classes`, "any class".
     """
     levels = config.batch // math.gcd(config.batch, config.shared)
     x0, label = data.sample_labelled(config.batch, generator=generator)
@@ -109,7 +109,7 @@ def draw(
 
 
 def add_gradients(model: nn.Module, batch: Batch) -> Tensor:
-    """The loss, whose gradients are added to those of the network (Ho et al. 2020, eq. 14, and its weighted kin):
+    """Computes the loss and adds its gradients to those of the network (Ho et al. 2020, eq. 14, with weights):
 
     mean of weight (net(x, lam) - target)^2.
     """

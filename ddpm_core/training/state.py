@@ -1,4 +1,4 @@
-"""All that a training depends on, so that a run which was stopped can go on bit for bit."""
+"""The complete state of a training, so that a stopped run can continue bit for bit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TrainState:
         return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go back to what `tensors` says. ValueError if they belong to another network."""
+        """Restore from `tensors`. ValueError if they belong to another network."""
 
         def under(prefix: str) -> dict[str, Tensor]:
             return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
@@ -39,7 +39,7 @@ class TrainState:
         for key, value in under("optimiser").items():
             i, name = key.split(".")
             moment = torch.empty_like(parameters[int(i)]) if name != "step" else torch.empty_like(value)
-            slots.setdefault(int(i), {})[name] = moment.copy_(value)  # laid out in memory as its parameter is
+            slots.setdefault(int(i), {})[name] = moment.copy_(value)  # with the memory layout of its parameter
         self.optimiser.load_state_dict({"state": slots, "param_groups": self.optimiser.state_dict()["param_groups"]})
         self.generator.set_state(tensors["generator"])
         self.step = int(tensors["step"])

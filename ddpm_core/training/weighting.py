@@ -1,4 +1,4 @@
-"""Which noise levels a network is trained at, how much an error counts there, and how small it can be at best."""
+"""Distribution and weight of the noise levels in training, and the smallest possible loss at each."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ GAMMA = 5.0  # of min-SNR
 def noise_levels(config: TrainConfig, u: Tensor) -> tuple[Tensor, Tensor]:
     """u [n], uniform in 0 .. 1 -> lam [n] and the weight [n] of the squared error of config.target there.
 
-    uniform  lam uniform in its range, every error counts the same
-    simple   t uniform over the schedule, the error of eps counts (Ho et al. 2020, eq. 14)
-    min_snr  the same t, the error of x0 counts min(SNR, 5) (Hang et al. 2023, section 3.4)
-    flat     the same t, every error counts the same; of v that is SNR + 1 (Salimans & Ho 2022, section 4)
+    uniform  lam uniform in its range, weight 1
+    simple   t uniform over the schedule, weight 1 for the error of eps (Ho et al. 2020, eq. 14)
+    min_snr  the same t, weight min(SNR, 5) for the error of x0 (Hang et al. 2023, section 3.4)
+    flat     the same t, weight 1; for v this is SNR + 1 on the error of x0 (Salimans & Ho 2022, section 4)
 
-    An error of one view is an error of any other, times a factor: d eps = alpha d v, d x0 = sigma d v.
+    Errors of different views differ by a factor: d eps = alpha d v, d x0 = sigma d v.
     """
     if config.weighting == "uniform":
         return config.lam_min + (config.lam_max - config.lam_min) * u, torch.ones_like(u)
@@ -42,7 +42,7 @@ def noise_levels(config: TrainConfig, u: Tensor) -> tuple[Tensor, Tensor]:
 def loss_floor(data: GaussianMixture, config: TrainConfig, lam: Tensor, *, n: int = 512, seed: int = 0) -> Tensor:
     """The smallest possible squared error of config.target at each lam [L], per coordinate, unweighted; [L] float64.
 
-    The exact posterior variance of x0, averaged over n points, as an error of the target.
+    The exact posterior variance of x0, averaged over n points and converted to an error of the target.
     """
     generator, floors = torch.Generator().manual_seed(seed), []
     x0 = data.sample(n, generator=generator)

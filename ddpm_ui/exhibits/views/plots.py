@@ -103,7 +103,7 @@ def memorisation(
     finished = labelled(figure, "λ", "", Message("alt_memory", said))
     return (
         finished.update_yaxes(title="points", row=1)
-        .update_yaxes(title="0 = true score, 1 = memorised", row=2)
+        .update_yaxes(title="0 = true, 1 = memorised", row=2)
         .update_xaxes(title="", row=1)
     )
 
