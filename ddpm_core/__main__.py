@@ -1,4 +1,4 @@
-"""python -m ddpm_core train|sample|evaluate: everything that a checkpoint goes through, from the shell."""
+"""python -m ddpm_core train|sample|evaluate: train checkpoints, sample from them and evaluate them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SAMPLING_POINTS: dict[str, Any] = dict(sampler="ddpm", schedule="linear", steps=
 
 
 def given(args: argparse.Namespace, names) -> dict:
-    """Those of the options `names` that were given on the command line."""
+    """The options among `names` that were given on the command line."""
     return {name: getattr(args, name) for name in names if hasattr(args, name)}
 
 
@@ -56,7 +56,7 @@ def show(rows: list[dict]) -> None:
 
 
 def show_images(rows: Iterable[dict], precision: str) -> None:
-    """Each row as it comes; before the first one the floor and the ceiling."""
+    """Print each row as soon as it is known; before the first one, the floor and the ceiling."""
 
     def show_row(name: str, values: dict, floor: dict) -> None:
         deviation = values.get("deviation", {})
@@ -93,7 +93,7 @@ def train_command(args: argparse.Namespace) -> None:
 
 
 def loaded(args: argparse.Namespace) -> NetworkDenoiser:
-    """The checkpoint of a command, in the precision that was asked for or else in the fastest one here."""
+    """The checkpoint of a command, in the given precision or else the fastest one on this machine."""
     where = device.pick()
     denoiser = checkpoints.load_checkpoint(args.checkpoint, where)
     fastest = device.precision(where) if of_images(denoiser) else PRECISIONS[0]
@@ -111,7 +111,7 @@ def sample_command(args: argparse.Namespace) -> None:
         if not hasattr(args, name):
             setattr(args, name, value)
     if images and not args.out:
-        raise ValueError("images need a file to be written to: --out NAME.png")
+        raise ValueError("images need an output file: --out NAME.png")
     options = given(args, OPTIONS)
     if foreign := options.keys() - {option.name for option in TRAITS[args.sampler].options}:
         raise ValueError(f"{args.sampler} has no option {', '.join(sorted(foreign))}")
@@ -152,11 +152,11 @@ def evaluate_images(denoiser: NetworkDenoiser, args: argparse.Namespace) -> None
     if args.nearest:
         picture, near, usual = evaluator.neighbours(draw(denoiser, 30, *first))
         picture.save(args.nearest)
-        print(f"RMS of a pixel to the nearest training image, median: {near.median():.3f}; test: {usual.median():.3f}")
+        print(f"RMS per pixel to the nearest training image, median: {near.median():.3f}; test: {usual.median():.3f}")
     if args.score:
         ours, real = drawn[first], evaluator.train[:n]
-        print(f"test accuracy of a classifier fit to {n} of them: {evaluator.accuracy_score(ours):.3f}", flush=True)
-        print(f"and of one fit to {n} real ones: {evaluator.accuracy_score(real):.3f}")
+        print(f"test accuracy of a classifier trained on {n} samples: {evaluator.accuracy_score(ours):.3f}", flush=True)
+        print(f"and of one trained on {n} real images: {evaluator.accuracy_score(real):.3f}")
 
 
 # ---- arguments -------------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ SIZES = ("width", "depth", "fine", "middle", "coarse")
 
 
 def defaults_of(size: str) -> list[str]:
-    """Its default in each of the networks that have it."""
+    """The default of a size in each network that has it."""
     parameters = {name: inspect.signature(kind).parameters for name, kind in NETWORKS.items()}
     return [f"{name} {known[size].default}" for name, known in parameters.items() if size in known]
 
@@ -197,19 +197,19 @@ def parser() -> argparse.ArgumentParser:
         flag, kind = f"--{field.name.replace('_', '-')}", type(field.default)
         p.add_argument(flag, type=kind, choices=known.get(field.name), help=", ".join(default), **here)
     p.add_argument("--seed", type=int, help="default: that of the shipped checkpoint", **here)
-    p.add_argument("--threads", type=int, default=1, help="networks this small gain nothing from a second one")
-    p.add_argument("--samples", type=int, default=Options.samples, help="how many samples the final measurement takes")
+    p.add_argument("--threads", type=int, default=1, help="networks this small gain nothing from a second thread")
+    p.add_argument("--samples", type=int, default=Options.samples, help="number of samples for the final measurement")
     p.add_argument("--out", help="default: checkpoints/<dataset>.safetensors", **here)
-    p.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
-    p.add_argument("--start", help="a checkpoint to begin with; for images --depth may add blocks to it", **here)
-    g = p.add_argument_group("guidance of --start, to be learned")
+    p.add_argument("--resume", action="store_true", help="continue the run that was stopped")
+    p.add_argument("--start", help="a checkpoint with the initial weights; for images --depth may add blocks", **here)
+    g = p.add_argument_group("guidance of --start to be distilled")
     usual = ", ".join(f"{name} {value}" for name, value in FOR_GUIDANCE.items())
-    g.add_argument("--weight", type=float, default=Options.weight, help=f"of guidance toward the label; {usual}")
-    g.add_argument("--above", type=float, default=Options.above, help="guide from this half-log-SNR on")
-    g.add_argument("--weaker", help="a checkpoint that has learned less of the same data", **here)
-    g.add_argument("--away", type=float, default=Options.away, help="how far to go away from its prediction")
+    g.add_argument("--weight", type=float, default=Options.weight, help=f"guidance weight; {usual}")
+    g.add_argument("--above", type=float, default=Options.above, help="guide only at this half-log-SNR or higher")
+    g.add_argument("--weaker", help="a checkpoint with less training on the same data", **here)
+    g.add_argument("--away", type=float, default=Options.away, help="strength of autoguidance away from it")
     p.add_argument("--save-every", type=float, default=Options.save_every, help="seconds between two saved states")
-    p.add_argument("--log", type=Path, help="a folder for losses, averaged weights and images, as often", **here)
+    p.add_argument("--log", type=Path, help="a folder for losses, averaged weights and images; as often", **here)
     p.add_argument("--data", type=Path, help="a folder with the four IDX files of the images", **here)
 
     p = commands.add_parser("sample", help="write samples, points as CSV, images as PNG", **shared)
@@ -223,11 +223,11 @@ def parser() -> argparse.ArgumentParser:
         p.add_argument(f"--{option.name}", type=type(option.default), choices=option.choices or None, help=text, **here)
     p.add_argument("--schedule", choices=SCHEDULES, help="default: linear, for images cosine", **here)
     p.add_argument("--T", type=int, default=1000)
-    p.add_argument("--steps", type=int, help="levels of the T that are used; default: all, for images 25", **here)
-    p.add_argument("--spacing", choices=SPACINGS, help="which ones; default: trailing", **here)
-    p.add_argument("--label", type=int, nargs="+", help="classes, in turn; default: any")
-    p.add_argument("--weight", type=float, default=1.0, help="of guidance toward the label")
-    p.add_argument("--precision", choices=PRECISIONS, help="of images; default: the faster one here", **here)
+    p.add_argument("--steps", type=int, help="how many of the T levels are used; default: all, for images 25", **here)
+    p.add_argument("--spacing", choices=SPACINGS, help="which of the levels; default: trailing", **here)
+    p.add_argument("--label", type=int, nargs="+", help="classes, used in turn; default: any class")
+    p.add_argument("--weight", type=float, default=1.0, help="guidance weight")
+    p.add_argument("--precision", choices=PRECISIONS, help="for images; default: the faster one here", **here)
     p.add_argument("--n", type=int, help="default: 2000, for images 40", **here)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", help="default: standard output")
@@ -238,13 +238,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--samples", type=int, default=10_000)
     p.add_argument("--seed", type=int, default=0)
     g = p.add_argument_group("of images")
-    g.add_argument("--nfe", type=int, nargs="+", default=[25], help="network evaluations an image may cost")
-    g.add_argument("--weight", type=float, nargs="+", default=[1.0], help="of guidance")
-    g.add_argument("--precision", choices=PRECISIONS, help="default: the faster one here", **here)
-    g.add_argument("--seeds", type=int, default=1, help="how many, from --seed on")
+    g.add_argument("--nfe", type=int, nargs="+", default=[25], help="network evaluations per image")
+    g.add_argument("--weight", type=float, nargs="+", default=[1.0], help="guidance weight")
+    g.add_argument("--precision", choices=PRECISIONS, help="default: the faster one on this machine", **here)
+    g.add_argument("--seeds", type=int, default=1, help="number of seeds, starting with --seed")
     g.add_argument("--sampler", choices=SAMPLERS, default=USUAL.sampler)
     g.add_argument("--spacing", choices=SPACINGS, default=USUAL.spacing)
-    g.add_argument("--score", action="store_true", help="fit a classifier to the samples, and one to real images")
+    g.add_argument("--score", action="store_true", help="train a classifier on the samples and one on real images")
     g.add_argument("--nearest", help="a PNG file: 30 samples, each above the training image nearest to it")
     g.add_argument("--data", type=Path, help="a folder with the four IDX files")
     return root

@@ -258,7 +258,7 @@ def test_images_are_evaluated_at_every_cost_and_weight(cli, portrait, folder, tm
     status, printed = cli(*command, "--nearest", tmp_path / "near.png", "--score")
     rows = [line.split() for line in printed.out.splitlines() if line.startswith("ddim")]
     assert status is None and [row[1:3] for row in rows] == [["4", "1.0"], ["4", "2.0"], ["6", "1.0"], ["6", "2.0"]]
-    assert "floor" in printed.out and "ceiling" in printed.out and "12 real ones" in printed.out
+    assert "floor" in printed.out and "ceiling" in printed.out and "12 real images" in printed.out
     with Image.open(tmp_path / "near.png") as picture:
         assert picture.size == (840, 56)
 
