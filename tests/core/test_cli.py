@@ -66,10 +66,12 @@ def test_train_writes_a_checkpoint_that_states_its_recipe_and_metrics(trained):
     assert not list(trained.parent.glob("*.training"))
 
 
-def test_evaluate_prints_a_row_for_each_sampler_with_its_floors(cli, trained):
+def test_evaluate_prints_a_row_for_each_sampler_with_its_floors(cli, trained, monkeypatch):
+    evaluations = [("euler", {}, "flow", 5), ("ddpm", {"variance": "beta"}, "cosine", 5), ("heun", {}, "karras", 3)]
+    monkeypatch.setattr("ddpm_core.__main__.EVALUATIONS", evaluations)
     status, printed = cli("evaluate", trained, "--samples", 10)
     lines = printed.out.splitlines()
-    assert status is None and len(lines) == len(EVALUATIONS) + 2
+    assert status is None and len(lines) == len(evaluations) + 2
     assert all(line.count("(") == 3 for line in lines[1:-1]) and "n = 10" in lines[-1]
 
 

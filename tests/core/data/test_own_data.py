@@ -61,10 +61,12 @@ def test_the_mixture_is_standardised():
 @pytest.mark.parametrize("n", [600, 3000])
 @pytest.mark.parametrize("name", DATASETS)
 def test_samples_are_spread_like_the_points(name, n, generator):
+    """A drawing has to be what is learned; where most of it is lost on the way, it is not."""
     points = DATASETS[name]().sample(n, generator=generator)
-    sample = decode(encode(points)).sample(n, generator=generator)
-    distance = sliced_w2(standardised(points), sample, projections=32)
-    assert distance.value < 2 * distance.floor
+    for kept, right in ((points, True), (points[points[:, 0].argsort()][: n // 3], False)):
+        sample = decode(encode(kept)).sample(n, generator=generator)
+        distance = sliced_w2(standardised(points), sample, projections=32)
+        assert (distance.value < 2 * distance.floor) is right
 
 
 def test_dense_places_keep_their_share():

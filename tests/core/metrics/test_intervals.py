@@ -29,13 +29,17 @@ def test_p_values_are_uniform_when_the_laws_agree(name):
     """On the grid of multiples of 2 / 40."""
     p = p_values(CHEAP[name], 100, 30, 39)
     assert stats.kstest([v - 0.025 for v in p], "uniform").pvalue > 1e-3
+    one_sided = [v / 2 for v in p]  # a band that looks to one side only alarms twice as often
+    assert stats.kstest(one_sided, "uniform").pvalue < 1e-3
 
 
 @cheap
 def test_false_alarms_are_no_more_frequent_than_stated(metric):
     """One time in ten at most; ties, of which a share of points has many, only make them rarer."""
-    alarms = sum(p <= 0.1 for p in p_values(metric, 100, 30, 39))
-    assert stats.binomtest(alarms, 100, 0.1, alternative="greater").pvalue > 1e-3
+    p = p_values(metric, 100, 30, 39)
+    too_many = lambda alarms: stats.binomtest(alarms, 100, 0.1, alternative="greater").pvalue < 1e-2  # noqa: E731
+    assert not too_many(sum(v <= 0.1 for v in p))
+    assert too_many(sum(v <= 0.7 for v in p))  # of a band that is too narrow
 
 
 @pytest.mark.slow

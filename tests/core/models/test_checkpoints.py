@@ -7,6 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 from core_common import last
+from saboteurs import wider
 from torch import nn
 
 from ddpm_core import (
@@ -299,16 +300,18 @@ def stated(name, distance="excess_nll"):
 
 
 def linear_ddpm(name, n, seed):
+    """Samples, and their data."""
     noise = ParticleNoise(seed, n)
     denoiser = load_checkpoint(name)
     walk = SAMPLERS["ddpm"](denoiser, SCHEDULES["linear"](1000), noise.start(), noise=noise, variance="beta")
-    return excess_nll(last(walk), DATASETS[denoiser.metadata["dataset"]]())
+    return last(walk), DATASETS[denoiser.metadata["dataset"]]()
 
 
 def test_the_shipped_roll_is_within_a_twentieth_of_a_nat():
     """DDPM, linear, T = 1000, 1000 samples: excess NLL at most 0.05 nats, up to two standard errors."""
-    measured = linear_ddpm("swiss_roll", 1000, seed=11)
-    assert abs(measured.value) < 0.05 + 2 * measured.floor
+    x, roll = linear_ddpm("swiss_roll", 1000, seed=11)
+    ours, twin = (excess_nll(samples, roll) for samples in (x, wider(x)))
+    assert abs(ours.value) < 0.05 + 2 * ours.floor and abs(twin.value) > 0.05 + 2 * twin.floor
 
 
 @pytest.mark.parametrize("name", POINTS)
@@ -324,7 +327,7 @@ def test_no_particle_is_carried_away(name):
 @pytest.mark.parametrize("name", POINTS)
 def test_shipped_checkpoints_are_as_good_as_they_say(name):
     """The full measurement; that in the file had another seed, so the two may differ by four standard errors."""
-    measured = linear_ddpm(name, 10_000, seed=12)
+    measured = excess_nll(*linear_ddpm(name, 10_000, seed=12))
     assert abs(measured.value) < bar(name) and abs(measured.value - stated(name)["value"]) < 4 * measured.floor
 
 
@@ -342,12 +345,21 @@ SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("weight", "n"), [(1, 100), pytest.param(1, 2000, marks=SLOW), pytest.param(2, 200, marks=SLOW)]
+    ("weight", "n", "precision"),
+    [
+        (1, 100, "float32"),
+        (1, 12, "bfloat16"),  # slow on most processors, and a grey from float32 (tests/ui/test_image_streams.py)
+        *(pytest.param(*size, precision, marks=SLOW) for size in ((1, 2000), (2, 200)) for precision in PRECISIONS),
+    ],
 )
-@pytest.mark.parametrize("precision", PRECISIONS)
 def test_shipped_images_show_what_they_are_told_to(weight, n, precision):
-    """93 % of them, which is what real ones get, up to two standard errors of so few; in 25 steps."""
+    """93 % of them, which is what real ones get, up to two standard errors of so few; in 25 steps.
+
+    A network that mixes up two of the ten classes is 20 % off, four standard errors of a hundred.
+    """
     config = SamplingConfig(weight, nfe=25 * weight)
     images = draw(in_precision(load_checkpoint("fashion_mnist"), precision), n, config, seed=5)
-    accuracy = label_accuracy(shipped_classifier(), images.x0, images.labels).mean()
-    assert accuracy > 0.93 - (0 if weight > 1 else 2 * (0.93 * 0.07 / n) ** 0.5)
+    right = lambda labels: label_accuracy(shipped_classifier(), images.x0, labels).mean()  # noqa: E731
+    bar = 0.93 - (0 if weight > 1 else 2 * (0.93 * 0.07 / n) ** 0.5)
+    mixed_up = torch.where(images.labels < 2, 1 - images.labels, images.labels)
+    assert right(images.labels) > bar > right(mixed_up)

@@ -3,6 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 from core_common import close, f64, normal
+from saboteurs import wider
 from scipy import stats
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
@@ -159,6 +160,9 @@ def test_misfit_of_one_gaussian(S, variance, generator):
         assert value == pytest.approx(0, abs=1e-9) == error
     else:
         assert abs(value - expected) < 5 * error < 0.9 * expected
+        next_mean, v = gaussian_reverse(MixtureDenoiser(data), x[None], schedule, 6, variance)  # off by one index
+        value, error = gaussian_misfit(exact, next_mean[0], v, n=100_000, generator=generator)
+        assert abs(value - expected) > 5 * error
 
 
 def test_misfit_is_the_divergence_that_quadrature_finds(generator):
@@ -208,7 +212,10 @@ def test_the_principal_marginal_is_the_law_of_the_widest_component():
     widest = ((other @ mixture.covariance) * other).sum(-1).max()
     close(axis.norm(), 1.0)
     assert marginal.covariance[0, 0] >= widest
+    seen = x @ axis - marginal.mean
+    off = lambda x: abs(x.var() / marginal.covariance[0, 0] - 1) / (x**2).std() * x.var() * len(x) ** 0.5  # noqa: E731
     assert stats.ks_2samp(x @ axis, marginal.sample(50_000, generator=torch.Generator().manual_seed(1))[:, 0])[1] > 1e-3
+    assert off(seen) < 4 < off(wider(seen[:, None])[:, 0])
 
 
 def test_a_gaussian_without_width_is_refused(generator):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from core_common import close, f64, last, normal, trig
+from saboteurs import wider
 from scipy import stats
 
 from ddpm_core import (
@@ -397,9 +398,11 @@ def test_noise_is_the_same_in_any_order_and_on_repeat():
 
 def test_streams_are_normal_and_independent_of_one_another():
     """Start, data, steps and seeds: each passes Kolmogorov-Smirnov, no two correlate by more than 5 standard errors."""
-    n = 20_000
+    n = 40_000
     every = torch.cat([z for seed in (0, 1, 2**40) for z in streams(seed, n).values()], 1).T.double()  # [streams, n]
     assert min(stats.kstest(z, "norm").pvalue for z in every) > 1e-3
+    off = lambda z: (z.var(1) - 1).abs() / (2 / n) ** 0.5  # noqa: E731
+    assert off(every).max() < 4.5 < off(wider(every.T).T).min()  # to which Kolmogorov and Smirnov are blind
     assert (torch.corrcoef(every) - torch.eye(len(every))).abs().max() < 5 / n**0.5
 
 
@@ -411,6 +414,8 @@ def test_particles_start_in_the_data(name):
     assert (x.mean(0).abs() < 5 * x.std(0) / n**0.5).all()
     unit = (x - mixture.means[k]) / mixture.variances[k].sqrt()
     assert min(stats.kstest(u, "norm").pvalue for u in unit.T) > 1e-3
+    off = lambda unit: (unit.square().mean() - 1).abs() * n**0.5  # noqa: E731
+    assert off(unit) < 4 < off(wider(unit))
     assert stats.chisquare(k.bincount(minlength=mixture.K), n * mixture.weights).pvalue > 1e-3
 
 

@@ -86,6 +86,8 @@ def test_a_network_sees_the_level_that_it_is_told():
     assert x[0].numel() == config.batch
     alpha, sigma = torch.cos(torch.atan(torch.exp(-lam))), torch.sin(torch.atan(torch.exp(-lam)))
     assert stats.kstest(((x[..., 0] - m * alpha) / sigma).flatten(), "norm").pvalue > 1e-3
+    told_late = torch.cos(torch.atan(torch.exp(-lam.roll(1, 0))))  # the levels of the step before
+    assert stats.kstest(((x[..., 0] - m * told_late) / sigma).flatten(), "norm").pvalue < 1e-3
     share, levels = (lam[..., 0] - config.lam_min) / (config.lam_max - config.lam_min), lam.shape[1]
     assert ((share.sort(1).values * levels).floor() - torch.arange(levels)).abs().max() <= 1
     assert stats.kstest(share[:, 0], "uniform").pvalue > 1e-3
@@ -108,6 +110,10 @@ def test_the_exact_denoiser_has_the_loss_that_nobody_can_beat(target):
     data, generator = GaussianMixture(1.0, torch.zeros(1, 2), S**2), torch.Generator().manual_seed(0)
     loss = torch.tensor([step.loss for step in train(Exact(data, target), data, config, generator=generator)])
     assert abs(loss.mean() - floor) < 4 * loss.std() / len(loss) ** 0.5 < 0.1 * floor
+    deaf = Exact(GaussianMixture(1.0, torch.zeros(1, 2), 4 * S**2), target)  # the exact denoiser of other data
+    generator = torch.Generator().manual_seed(0)
+    loss = torch.tensor([step.loss for step in train(deaf, data, config, generator=generator)])
+    assert loss.mean() - floor > 4 * loss.std() / len(loss) ** 0.5
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
@@ -119,6 +125,7 @@ def test_the_floor_is_the_loss_of_the_exact_denoiser(target, weighting):
     lam, weight = noise_levels(config, (torch.arange(200) + 0.5) / 200)
     floor = (weight * loss_floor(MOONS, config, lam, n=256)).mean()
     assert abs(loss.mean() - floor) < 5 * loss.std() / len(loss) ** 0.5 + 0.02 * floor
+    assert abs(loss.mean() - 1.3 * floor) > 5 * loss.std() / len(loss) ** 0.5 + 0.02 * 1.3 * floor
 
 
 @pytest.mark.parametrize("target", TARGETS)
