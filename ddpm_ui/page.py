@@ -18,7 +18,7 @@ from ddpm_ui.exhibits.plots import COLOURS, PALETTE
 from ddpm_ui.exhibits.registry import EXHIBITS
 from ddpm_ui.exhibits.tab import Shown, Tab
 from ddpm_ui.recipes import RecipeError, times_of
-from ddpm_ui.server import routes, uploads
+from ddpm_ui.server import assets, uploads
 from ddpm_ui.server.wire import KINDS
 from ddpm_ui.web.controls import LAST, QUIET
 from ddpm_ui.web.i18n import i18n
@@ -81,36 +81,30 @@ def endpoint(exhibit: Exhibit) -> Callable[..., dict]:
     return walk
 
 
-def css() -> str:
-    colours = "; ".join(f"--lab-{meaning}: {colour}" for meaning, colour in COLOURS.items())
-    return f"body {{ {colours} }}\n" + (ASSETS / "lab.css").read_text(encoding="utf-8")
-
-
 def head() -> str:
-    meanings = {colour: meaning for meaning, colour in COLOURS.items()}
     config = {
-        "plotly": routes.PLOTLY_VERSION,
-        "palette": PALETTE,
-        "colours": meanings,
-        "strings": STRINGS,
-        "wire": KINDS,
+        "version": assets.VERSION,
+        "modules": assets.MODULES,
+        "languages": list(STRINGS),
+        "plotly": assets.PLOTLY_VERSION,
         "without_plotly": [name for name, exhibit in EXHIBITS.items() if not exhibit.plotly],
+        "palette": PALETTE,
+        "colours": {colour: meaning for meaning, colour in COLOURS.items()},
+        "wire": KINDS,
     }
-    script = (ASSETS / "lab.js").read_text(encoding="utf-8")
     # Inlined, because browsers request an icon again whenever the address changes, and here it changes with t.
     icon = quote((ASSETS / "icon.svg").read_text(encoding="utf-8"))
     return (
         f'<link rel="icon" href="data:image/svg+xml,{icon}">'
-        f"<script>window.lab_config = {json.dumps(config, ensure_ascii=False)};</script><script>{script}</script>"
+        f"<script>window.lab_config = {json.dumps(config)};\n{assets.HEAD}</script>"
     )
 
 
 def launch_options() -> dict:
     """Keyword arguments of Blocks.launch that belong to the app rather than to one deployment."""
-    served = [*routes.SHARED, *(route for exhibit in EXHIBITS.values() for route in exhibit.served())]
+    served = [*assets.ROUTES, *(route for exhibit in EXHIBITS.values() for route in exhibit.served())]
     return dict(
         app_kwargs={"routes": served, "middleware": [Middleware(GZipMiddleware, compresslevel=5)]},
-        css=css(),
         head=head(),
         i18n=i18n,
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),

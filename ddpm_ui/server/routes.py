@@ -1,14 +1,10 @@
-"""Plain GET routes: streams and figures of the exhibits, film strips, plotly.js. Same recipe, same bytes."""
+"""Plain GET routes: streams and figures of the exhibits, film strips. Same recipe, same bytes."""
 
 from __future__ import annotations
 
-import gzip
 import logging
 from collections.abc import Awaitable, Callable, Generator
-from functools import lru_cache
-from pathlib import Path
 
-import plotly
 import plotly.graph_objects as go
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -22,8 +18,6 @@ from ddpm_ui.server.broadcast import FAILED, Broadcast, broadcast, streamed
 log = logging.getLogger(__name__)
 
 FRESH = {"Cache-Control": "public, max-age=600"}
-FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-PLOTLY_VERSION = plotly.offline.get_plotlyjs_version()
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -41,16 +35,6 @@ def guarded(endpoint: Endpoint) -> Endpoint:
             return JSONResponse({"error": str(FAILED), "message": FAILED}, 500)
 
     return answer
-
-
-@lru_cache(maxsize=1)
-def _plotly_js() -> bytes:
-    return gzip.compress((Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes(), 6)
-
-
-async def plotly_js(request: Request) -> Response:
-    headers = FOREVER | {"Content-Encoding": "gzip"}
-    return Response(await run_in_threadpool(_plotly_js), media_type="text/javascript", headers=headers)
 
 
 Check = Callable[[Recipe], object]  # RecipeError if a recipe names something that is not here
@@ -110,6 +94,3 @@ def film_route(
         return Response(drawn, media_type="application/json", headers=FRESH)
 
     return Route(f"/lab/film/{name}", film)
-
-
-SHARED = [Route(f"/lab/plotly-{PLOTLY_VERSION}.min.js", plotly_js)]

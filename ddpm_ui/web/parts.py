@@ -1,4 +1,4 @@
-"""The parts of the page that draw themselves: a script in assets/ each. Python only says what they show."""
+"""The parts of the page that draw themselves: a module in assets/js/parts each. Python only says what they show."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import json
 
 import gradio as gr
 
-from ddpm_ui.words import ASSETS, Message
+from ddpm_ui.words import Message
 
 
 class Part(gr.HTML):
-    """A value that the script of this class draws; `props` are constants for it. Its element is `{name}-{class}`."""
+    """A value that the module of this class draws; `props` are constants for it. Its element is `{name}-{class}`."""
 
     def __init__(self, value="", *, name: str, **props):
         kind = type(self).__name__.lower()
         super().__init__(
             value,
             html_template="",
-            js_on_load=(ASSETS / f"{kind}.js").read_text(encoding="utf-8"),
+            js_on_load=f'lab_config.mount("{kind}", element, props, {{watch, trigger}})',
             elem_id=f"{name}-{kind}",
             apply_default_css=False,
             name=name,
@@ -39,9 +39,8 @@ class Stage(Part):
 
     Stages and Charts with the same `clock` move together. With `bar=False` there is no time bar and no address to keep:
     for the second of two pictures that share one clock. With `choose`, a click makes a particle the recipe's
-    `particle`, and the value's `followed` says which it is. With `shots` there is a second bar, for training time
-    or, with `ends`, for something else: three keys, its left end, its right end and its unit. `time` is a key of what
-    t is where it is no time. `hint` is what an empty one says.
+    `particle`, and the value's `followed` says which it is. With `shots` there is a second bar, for the second
+    axis of its stream. `hint` is what an empty one says.
     """
 
 

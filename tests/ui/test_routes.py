@@ -18,9 +18,10 @@ from ddpm_core.data.own_data import encode
 from ddpm_ui.exhibits.forward.recipe import Forward
 from ddpm_ui.page import launch_options
 from ddpm_ui.server import lanes
+from ddpm_ui.server.assets import PLOTLY_VERSION
 from ddpm_ui.server.broadcast import Broadcast
 from ddpm_ui.server.lanes import MAX_COMPUTING, Lane
-from ddpm_ui.server.routes import PLOTLY_VERSION, stream_route
+from ddpm_ui.server.routes import stream_route
 from ddpm_ui.server.wire import PAUSE, Trajectory, json_chunk
 
 

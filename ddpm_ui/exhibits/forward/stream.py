@@ -61,7 +61,7 @@ def drifts(recipe: Forward) -> Generator[bytes, None, None]:
     alpha, sigma = (c[times] / schedule.scale[times] for c in (schedule.alpha, schedule.sigma))
     yield wire.header(
         Axis("t", schedule.T), side=SIDE, rows=("exact",), views=DriftFields._fields, times=times,
-        alpha=alpha.tolist(), sigma=sigma.tolist(), title=title(recipe, "drifts"),
+        alpha=alpha.tolist(), sigma=sigma.tolist(), unit=1 / wire.LARGEST, title=title(recipe, "drifts"),
     )  # fmt: skip
     for index, t in enumerate(times):
         level = alpha[index].item(), sigma[index].item()

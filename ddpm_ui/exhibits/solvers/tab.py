@@ -65,14 +65,14 @@ def build() -> Tab:
             with gr.Row(elem_classes="lab-race"):
                 for place in range(MAX_RACERS):
                     with gr.Column(min_width=0, visible=place < len(Solvers.solvers)) as lane:
-                        racer = Stage(name=f"race-{place}", clock="race", bar=place == 0, time="evaluations_left")
+                        racer = Stage(name=f"race-{place}", clock="race", bar=place == 0)
                     out |= {f"lane {place}": lane, f"racer {place}": racer}
             for section, names in SECTIONS.items():
                 gr.Markdown(i18n(f"section_{section}"), elem_classes="lab-section")
                 for name in names:
                     chart(name)
             gr.Markdown(i18n("section_parallel"), elem_classes="lab-section")
-            out["sweeps"] = Stage(name="sweeps", clock="sweeps", shots=True, ends=["first_guess", "converged", "sweep"])
+            out["sweeps"] = Stage(name="sweeps", clock="sweeps", shots=True)
         with gr.Column(elem_classes="lab-controls"):
             few = ("data", "denoiser", "solvers", "nfe", "spacing", "metric", "stepper")
             controls = {name: control(Solvers, name) for name in few}
