@@ -13,8 +13,8 @@ multiples of `unit`, in variance-preserving coordinates, x / sqrt(alpha^2 + sigm
     SHOT     int32 step, 0; int16 [last + 1, n, 2]     a trajectory, data first, at one step of a second axis, `shots`
     PIXELS   int32 place, nfe; uint8 [1 or 2, n, *shape]   images: x_t, and x0-hat once the network was evaluated
     REAL     uint8 [n, *shape]               the real images that a run starts from, for comparison
-    FIELD    int32 level; float32 [views] the largest coordinate of each; int16 [rows, views, side^2, 2] in units of
-             that / 32767; uint8 [side^2] density in units of its maximum / 255
+    FIELD    int32 level; float32 [views] the largest coordinate of each; int16 [rows, views, side^2, 2] in `unit`s
+             of that; uint8 [side^2] density in units of its maximum / 255
 
 `shape` is that of one image, from the header; [2] for points. The page receives KINDS and repeats none of its numbers.
 """

@@ -62,7 +62,8 @@ def fields(recipe: Views) -> Generator[bytes, None, None]:
     alpha, sigma = (list(part) for part in zip(*levels, strict=True))
     yield wire.header(
         Axis("noise_level", LEVELS - 1), side=SIDE, rows=(badge(recipe.denoiser), "exact"), views=VIEWS, alpha=alpha,
-        sigma=sigma, start=START, unit=1 / wire.LARGEST, title=title(recipe, "tab_views"), residual=residual, error=error,
+        sigma=sigma, unit=1 / wire.LARGEST, start=START, title=title(recipe, "tab_views"), residual=residual,
+        error=error,
     )  # fmt: skip
     for index, level in enumerate(levels):
         both = torch.stack([_arrows(model(PLANE.float(), *level)) for model in (denoiser, exact)]).double()
