@@ -1,7 +1,7 @@
 # make run    install what the lab needs and start it on http://localhost:7860
 # make test   install what the tests need, a browser too, and run them
 # make slow   run the long statistics, of which `make test` runs small versions
-# make check  lint, format and types
+# make check  lint, format and types, of Python and of the scripts
 #
 # The first call creates the virtual environment; later ones install again only if what is needed has changed.
 
@@ -15,17 +15,19 @@ run: $(VENV)/.run
 	$(BIN)/python app.py
 
 test: $(VENV)/.dev $(VENV)/.browser
+	npm test --silent
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 # Gradio writes stubs beside its components when they are imported; mypy would read them in place of the sources.
-check: $(VENV)/.dev
+check: $(VENV)/.dev node_modules/.package-lock.json
 	find ddpm_ui -name '*.pyi' -delete
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	npm run check --silent
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed: make PYTHON=...")'
@@ -37,6 +39,10 @@ $(VENV)/.run: requirements.txt constraints.txt | $(BIN)/pip
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/pip install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund
 	@touch $@
 
 # A browser on the PATH; else Playwright's own; else, for root on Debian, the system's.

@@ -13,8 +13,8 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from ddpm_ui.colours import HEAT, PALETTE
 from ddpm_ui.exhibits.exhibit import Exhibit
-from ddpm_ui.exhibits.plots import COLOURS, PALETTE
 from ddpm_ui.exhibits.registry import EXHIBITS
 from ddpm_ui.exhibits.tab import Shown, Tab
 from ddpm_ui.recipes import RecipeError, times_of
@@ -105,7 +105,7 @@ def head() -> str:
         "plotly": assets.PLOTLY_VERSION,
         "without_plotly": [name for name, exhibit in EXHIBITS.items() if not exhibit.plotly],
         "palette": PALETTE,
-        "colours": {colour: meaning for meaning, colour in COLOURS.items()},
+        "heat": HEAT,
         "wire": KINDS,
     }
     # Inlined, because browsers request an icon again whenever the address changes, and here it changes with t.

@@ -7,8 +7,10 @@
   config.language = config.languages.find(language => language.startsWith(mine)) ?? "en";
 
   /** @param {string} path @param {Partial<HTMLLinkElement>} settings */
-  const link = (path, settings) =>
-    document.head.append(Object.assign(document.createElement("link"), {href: `${config.assets}/${path}`, ...settings}));
+  const link = (path, settings) => {
+    const href = `${config.assets}/${path}`;
+    document.head.append(Object.assign(document.createElement("link"), {href, ...settings}));
+  };
   const styled = new Promise(done => link("lab.css", {rel: "stylesheet", onload: done, onerror: done}));
   link(`i18n/${config.language}.json`, {rel: "preload", as: "fetch", crossOrigin: "anonymous"});
   for (const path of config.modules) link(path, {rel: "modulepreload"});

@@ -8,7 +8,7 @@ interface LabConfig {
   plotly: string;      // its version
   without_plotly: string[];  // tabs that draw nothing with it
   palette: string[];   // 256 colours, "#rrggbb", by place in the data
-  colours: Record<string, string>;  // colour -> meaning
+  heat: [number, string][];  // a colour scale from good to bad: meanings, or shades
   wire: Record<string, number>;     // kinds of chunks by name
   root: string;
   assets: string;
@@ -34,11 +34,18 @@ interface Gradio {
   trigger: (event: string) => void;
 }
 
+/** What a stream runs along, from 0 to last; name and ends are keys of the page's words. */
+interface Axis {
+  name: string;
+  last: number;
+  ends: [string, string];
+}
+
 /** The first words of a stream, and what came later of the same kind. */
 interface Header {
   n: number;
-  axis: {name: string, last: number};
-  shots?: {name: string, last: number, ends: [string, string]};  // a second axis
+  axis: Axis;
+  shots?: Axis;  // a second one
   unit: number;  // of fixed point
   view: number;  // half the width of the plane
   mode: string;

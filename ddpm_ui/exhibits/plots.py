@@ -4,34 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
+from ddpm_ui.colours import COLOURS, HEAT, PALETTE
 from ddpm_ui.server.wire import VIEW, Trajectory
 from ddpm_ui.words import Message
 
-# One colour per meaning, everywhere (Okabe & Ito 2008, safe for colour-blind readers).
-COLOURS = {"data": "#0072B2", "noise": "#767676", "learned": "#D55E00", "exact": "#009E73", "error": "#CC79A7"}
-# Solvers in a comparison, by place (Tol 2021, muted).
-COLOURS |= {f"racer{k}": c for k, c in enumerate(("#1B1F24", "#882255", "#7D7D1C", "#332288", "#CC6677", "#2A7F9E"), 1)}
-# Position in the data: 256 steps, all of them visible on a white and on a black background.
-PALETTE = sample_colorscale("Plasma", np.linspace(0.15, 0.86, 256), colortype="rgb")
-PALETTE = ["#" + "".join(f"{int(v):02x}" for v in colour[4:-1].split(",")) for colour in PALETTE]
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
 # Limited below, because a zero drawn as 1e-300 would give the axis hundreds of decades.
 LOG = {"type": "log", "exponentformat": "power", "autorangeoptions": {"clipmin": 1e-12}}
 
 
 def stroke(meaning: str, dash: str = "solid", width: float = 2) -> dict:
-    return {"color": COLOURS[meaning], "dash": dash, "width": width}
+    """Of a trace: a line whose colour has this meaning. A template says what colour that is."""
+    return {"meta": meaning, "line": {"dash": dash, "width": width}}
+
+
+def dots(meaning: str, size: float, **marker) -> dict:
+    """Of a trace: markers whose colour has this meaning."""
+    return {"meta": meaning, "marker": {"size": size, **marker}}
+
+
+def rule(meaning: str, dash: str = "solid", width: float = 2) -> dict:
+    """Of a straight line across the whole figure."""
+    return {"templateitemname": meaning, "line": {"dash": dash, "width": width}}
+
+
+def coloured(figure: go.Figure) -> go.Figure:
+    """With a template that says what colours mean on a white page: the k-th trace of a type takes its k-th defaults.
+
+    For its theme the page makes another one in the same way, in assets/js/pure/template.js.
+    """
+    traces: dict[str, list[dict]] = {}
+    for trace in figure.data:
+        colour = {"color": COLOURS.get(trace.meta)}
+        scale = [[share, COLOURS.get(shade, shade)] for share, shade in HEAT]
+        traces.setdefault(trace.type, []).append(
+            {"colorscale": scale} if trace.type == "heatmap"
+            else {"marker": colour, "error_y": {"color": COLOURS["noise"]}} if trace.type == "bar"
+            else {"marker": colour, "line": colour}
+        )  # fmt: skip
+    names = dict.fromkeys(shape.templateitemname for shape in figure.layout.shapes if shape.templateitemname)
+    shapes = [{"name": name, "fillcolor": COLOURS[name], "line": {"color": COLOURS[name]}} for name in names]
+    title = {"title": {"standoff": 15}}
+    layout = {"shapes": shapes, "autotypenumbers": "strict", "xaxis": title, "yaxis": title}
+    figure.layout.template = {"data": traces, "layout": layout}  # an update would merge it into Plotly's own
+    return figure
 
 
 def labelled(figure: go.Figure, x: str, y: str, alt: Message, **layout) -> go.Figure:
+    """Called when all is drawn: names of the axes, text alternative, colours."""
     margin = {"l": 56, "r": 12, "t": 36, "b": 40}
     figure.update_xaxes(title=x).update_yaxes(title=y)
-    return figure.update_layout(legend=LEGEND, margin=margin, meta={"alt": alt}, **layout)
+    return coloured(figure).update_layout(legend=LEGEND, margin=margin, meta={"alt": alt}, **layout)
 
 
 def captioned(figure: go.Figure, name: str, badges: Sequence[str], **more) -> go.Figure:
@@ -41,7 +67,7 @@ def captioned(figure: go.Figure, name: str, badges: Sequence[str], **more) -> go
 
 def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None = None) -> go.Figure:
     """The first `most` particles at the given times, one panel each, data left and noise right."""
-    T, n = trajectory.header["T"], min(trajectory.header["n"], most or trajectory.header["n"])
+    T, n = trajectory.header["axis"]["last"], min(trajectory.header["n"], most or trajectory.header["n"])
     figure = make_subplots(1, len(times), subplot_titles=[f"t = {t}" for t in times], horizontal_spacing=0.01)
     colour = [PALETTE[c] for c in trajectory.colours[:n]]
     for column, t in enumerate(times, start=1):
@@ -53,7 +79,8 @@ def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None 
     for column in range(1, len(times) + 1):
         figure.update_yaxes(scaleanchor=f"x{column if column > 1 else ''}", row=1, col=column)
     alt = Message("alt_film", {"n": n, "of": trajectory.header["n"], "times": ", ".join(map(str, times)), "T": T})
-    return figure.update_layout(showlegend=False, margin={"l": 4, "r": 4, "t": 28, "b": 4}, meta={"alt": alt})
+    margin = {"l": 4, "r": 4, "t": 28, "b": 4}
+    return coloured(figure).update_layout(showlegend=False, margin=margin, meta={"alt": alt})
 
 
 def square(figure: go.Figure) -> go.Figure:
@@ -62,5 +89,5 @@ def square(figure: go.Figure) -> go.Figure:
 
 
 def racer(place: int) -> str:
-    """The colour of a solver, by its place among the chosen ones."""
-    return COLOURS[f"racer{place + 1}"]
+    """The meaning of a solver's colour: its place among the chosen ones."""
+    return f"racer{place + 1}"

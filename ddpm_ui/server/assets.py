@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ddpm_ui.exhibits.plots import COLOURS
+from ddpm_ui.colours import COLOURS
 from ddpm_ui.words import ASSETS, STRINGS
 
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}

@@ -68,7 +68,7 @@ def header(axis: Axis, *, levels: Schedule | None = None, shots: Axis | None = N
     def digits(c: Tensor) -> list[float]:
         return [float(f"{v:.8g}") + 0.0 for v in c.tolist()]  # no -0, because the page divides by it
 
-    common: dict = dict(axis=axis._asdict(), unit=RANGE / LARGEST, view=VIEW, T=axis.last)
+    common: dict = dict(axis=axis._asdict(), unit=RANGE / LARGEST, view=VIEW)
     common |= {"alpha": digits(levels.alpha), "sigma": digits(levels.sigma)} if levels else {}
     common |= {"shots": shots._asdict()} if shots else {}
     return json_chunk(common | more)

@@ -35,7 +35,7 @@ class Link(Part):
 
 class Stage(Part):
     """Moving points under a time bar. Its value is "" or `{"src", "link", "t", "play", "layers", "links", "ink"}`
-    as JSON; `ink`, one of figures.COLOURS, underlines its title.
+    as JSON; `ink`, one of the COLOURS, underlines its title.
 
     Stages and Charts with the same `clock` move together. With `bar=False` there is no time bar and no address to keep:
     for the second of two pictures that share one clock. With `choose`, a click makes a particle the recipe's
@@ -62,7 +62,7 @@ class Gallery(Part):
 class Chart(Part):
     """A Plotly figure that keeps its zoom, `height` pixels high. Its value is "", a figure as JSON, or `{"src"}`.
 
-    Its colours that mean something (figures.COLOURS) follow the theme; `layout.meta.alt`, a Message, is its text
+    Its colours that mean something (plots.coloured) follow the theme; `layout.meta.alt`, a Message, is its text
     alternative, `layout.meta.said` lists of keys under keys for its caption; names of traces and axes are said in the
     language of the page where that has words for them.
     With a `clock` the x axis is t: a cursor follows the clock, a click or drag sets it.

@@ -70,7 +70,7 @@ def test_keyboard(visit):
 
 
 CONTROLS = {
-    "T": (lambda lab: lab.number("forward-T", 60), "s.header.T === 60"),
+    "T": (lambda lab: lab.number("forward-T", 60), "s.header.axis.last === 60"),
     "data": (lambda lab: lab.choose("forward-data", "Two moons"), "s.header.title[0] === 'choice_two_moons'"),
     "beta_min": (lambda lab: lab.number("forward-beta_min", 0.01), "Math.abs(s.header.sigma[1] - .1) < 1e-6"),
     "beta_max": (lambda lab: lab.number("forward-beta_max", 0.04), "s.header.alpha[60] < .6"),

@@ -95,7 +95,7 @@ def test_tabs_keep_their_own_state_and_address(visit):
     lab.page.wait_for_function("location.search.includes('tab=reverse')")
     lab.page.get_by_role("tab", name="Forward").click()
     lab.page.wait_for_function("location.search.includes('tab=forward')")
-    assert lab.stage("forward", "s.header.T") == 300
+    assert lab.stage("forward", "s.header.axis.last") == 300
 
 
 def test_full_screen_and_back(visit):
@@ -145,6 +145,26 @@ def test_looks_change_the_page_and_the_link(visit, look):
     assert lab.page.evaluate(style) != before
     again = visit(lab.page.url.removeprefix(lab.address + "/"))
     assert again.page.evaluate(style) == lab.page.evaluate(style)
+
+
+COLOURS = """chart => {
+  const {gd, figure} = lab.charts[chart], colours = traces => traces.map(({line}) => line.color.toLowerCase());
+  return [colours(JSON.parse(figure).layout.template.data.scatter), colours(gd._fullData)];
+}"""
+
+
+def test_a_chart_shows_the_colours_that_python_means(visit):
+    """On a white page those of the figure itself, as in a notebook; in the dark those that mean the same there."""
+    lab = visit("?t=100&__theme=light")
+    lab.drawn("forward-curves")
+    light, shown = lab.page.evaluate(COLOURS, "forward-curves")
+    assert shown == light
+    lab.page.locator("[data-look=dark]").click()
+    changed = f"before => ({COLOURS})('forward-curves')[1].every((colour, k) => colour !== before[k])"
+    lab.page.wait_for_function(changed, arg=light)
+    means = "name => getComputedStyle(document.body).getPropertyValue(`--lab-${name}`).trim()"
+    dark = [lab.page.evaluate(means, meaning) for meaning in ("data", "noise", "noise", "data", "exact")]
+    assert lab.page.evaluate(COLOURS, "forward-curves")[1] == dark
 
 
 def test_chinese(visit):

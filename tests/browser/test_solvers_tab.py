@@ -51,7 +51,7 @@ def test_who_races_and_for_how_much_is_chosen_and_a_link(start):
     lab.until("race-3", "s.header?.done")
     lab.page.keyboard.press("Escape")
     assert racers(lab)[-1] == "UniPC-2"
-    lab.changed("race-0", lambda: lab.number("solvers-nfe", 9), "s.header.T === 9")
+    lab.changed("race-0", lambda: lab.number("solvers-nfe", 9), "s.header.axis.last === 9")
     lab.changed("race-0", lambda: lab.choose("solvers-denoiser", "Exact"), "s.header.badge === 'exact'")
     lab.finished("race-3")
     lab.page.wait_for_url("**solvers=ddim,heun,dpmpp_2m,unipc_2**")

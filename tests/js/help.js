@@ -8,7 +8,10 @@ export const uniform = (seed = 1) => () => {
   return ((x ^ x >>> 14) >>> 0) / 2 ** 32;
 };
 
-/** [uint32 kind][uint32 length][payload, padded to 4 bytes]. @param {number} kind @param {ArrayLike<number>} payload bytes */
+/**
+ * [uint32 kind][uint32 length][payload, padded to 4 bytes].
+ * @param {number} kind @param {ArrayLike<number>} payload bytes
+ */
 export function chunk(kind, payload) {
   const bytes = new Uint8Array(8 + Math.ceil(payload.length / 4) * 4);
   new Uint32Array(bytes.buffer, 0, 2).set([kind, payload.length]);
@@ -16,7 +19,10 @@ export function chunk(kind, payload) {
   return bytes;
 }
 
-/** The bytes of several typed arrays, one after the other. @param {(Int32Array | Int16Array | Uint8Array | Float32Array)[]} arrays */
+/**
+ * The bytes of several typed arrays, one after the other.
+ * @param {(Int32Array | Int16Array | Uint8Array | Float32Array)[]} arrays
+ */
 export const bytes = (...arrays) =>
   Uint8Array.from(arrays.flatMap(array => [...new Uint8Array(array.buffer, array.byteOffset, array.byteLength)]));
 
@@ -32,6 +38,7 @@ export function schedule(last) {
 
 /** The header of a stream of points. @param {object} more */
 export const header = more => /** @type {any} */ ({
-  n: 3, axis: {name: "t", last: 10}, unit: 8 / 32767, view: 3, direction: "forward", badge: "exact", title: [], layers: ["x"],
+  n: 3, axis: {name: "t", last: 10}, unit: 8 / 32767, view: 3, direction: "forward", badge: "exact", title: [],
+  layers: ["x"],
   ...more,
 });

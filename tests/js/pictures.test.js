@@ -43,7 +43,8 @@ test("real pictures that melt are the data at 0 and the noise at T", () => {
 
 test("a field comes back as it was sent, with its errors", () => {
   const side = 4, n = side * side, unit = 1 / 32767;
-  const run = new Fields(header({rows: ["learned", "exact"], views: ["eps", "v"], side, unit, view: 2, alpha: [1, .5], times: [0, 100]}));
+  const shape = {side, unit, view: 2, times: [0, 100]};
+  const run = new Fields(header({rows: ["learned", "exact"], views: ["eps", "v"], ...shape}));
   const vectors = Int16Array.from({length: 2 * 2 * n * 2}, () => Math.round(65534 * random() - 32767));
   const scale = Float32Array.of(2, 5), density = greys(n);
   vectors.copyWithin(2 * 2 * n, 0, 2 * n);  // of eps, the learned field is the exact one

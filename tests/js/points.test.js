@@ -25,7 +25,8 @@ function walk(times, arrived = times.length) {
   return {run, steps};
 }
 const scaled = (/** @type {Int16Array} */ q) => Array.from(q, v => v * UNIT);
-const positions = (/** @type {{positions: Function}} */ run, /** @type {number} */ t) => run.positions(t, new Float32Array(2 * N));
+/** @param {{positions: Function}} run @param {number} t */
+const positions = (run, t) => run.positions(t, new Float32Array(2 * N));
 
 test("the closed form is alpha x0 + sigma eps, at every t and between two", () => {
   const {run, x0, eps} = closedForm();

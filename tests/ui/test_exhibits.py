@@ -19,7 +19,16 @@ from ddpm_ui.words import STRINGS
 from tests.real import ROOT, served
 
 UI = ROOT / "ddpm_ui"
-FLOORS = ("words", "recipes", "server", "web", "exhibits", "page", "__main__")  # each may use those before it
+FLOORS = (
+    "colours",
+    "words",
+    "recipes",
+    "server",
+    "web",
+    "exhibits",
+    "page",
+    "__main__",
+)  # each may use those before it
 
 
 def imported(path: Path) -> set[str]:

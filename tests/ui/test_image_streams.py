@@ -127,7 +127,7 @@ def test_inpainting_keeps_what_is_known_bit_for_bit(half, sampler):
 def test_the_way_back_keeps_what_little_noise_leaves():
     def moved(level):
         made = film(task="back", level=level, nfe=10)
-        assert made.header["T"] == level == made.header["times"][0]
+        assert made.header["axis"]["last"] == level == made.header["times"][0]
         return abs(made.at(0) - made.real).mean()
 
     near, far = moved(100), moved(1000)

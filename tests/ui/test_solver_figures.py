@@ -42,7 +42,7 @@ def test_a_racer_ends_where_its_sampler_ends_for_the_same_price(name):
     noise, times = ParticleNoise(3, 200), run.header["times"]
     last = sample(name, MixtureDenoiser(DATASETS["two_moons"]()), recipe.walked(), noise)
     np.testing.assert_allclose(run.at(0), last.x, atol=2 * QUANTUM)
-    assert last.nfe <= 9 == run.header["T"] == times[0] and times[-1] == 0
+    assert last.nfe <= 9 == run.header["axis"]["last"] == times[0] and times[-1] == 0
     assert set(np.diff(times[:-1])) <= {-TRAITS[name].per_step}
     assert sorted(run.frames) == sorted(times) and len(run.header["series"]["value"]) == len(times)
     assert ("strong_error" in [m["name"] for m in run.header["metrics"]]) == (not TRAITS[name].stochastic)
@@ -189,7 +189,7 @@ def test_peoples_own_data_have_no_table_and_the_figures_say_so():
 def test_sweeps_end_where_euler_ends_and_the_noise_end_is_right_first():
     recipe = Solvers(data="two_moons", denoiser="exact")
     run = Trajectory.decode(sweeps(recipe))
-    T, shots = run.header["T"], run.shots
+    T, shots = run.header["axis"]["last"], run.shots
     noise = ParticleNoise(0, run.header["n"])
     grid = recipe.full_schedule.subsample(T)
     x_T = grid.scale[-1].item() * noise.start()

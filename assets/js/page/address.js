@@ -8,7 +8,10 @@ export function write(recipe, view) {
   if (next !== location.search) history.replaceState(history.state, "", next + location.hash);
 }
 
-/** Something else, by its query string, without loading the page again: the Link of its tab hears it. @param {string} query */
+/**
+ * Something else, by its query string, without loading the page again: the Link of its tab hears it.
+ * @param {string} query
+ */
 export const go = query => document.dispatchEvent(new CustomEvent("lab-go", {detail: query}));
 
 /** Another picture of the tab on show. @param {Record<string, unknown>} changes */

@@ -20,7 +20,10 @@ export class PageClock extends Clock {
   #frame = 0;
   #last = 0;  // when the clock moved last, while it plays before somebody's eyes
 
-  /** `draw` is called at most once a frame. @param {(now: number) => void} draw @param {Element} element that it draws */
+  /**
+   * `draw` is called at most once a frame.
+   * @param {(now: number) => void} draw @param {Element} element that it draws
+   */
   subscribe(draw, element) {
     this.#readers.set(draw, element);
     sizes.observe(element);

@@ -16,6 +16,9 @@ export const ICONS = {
 export const button = (action, content, key = action) =>
   `<button type="button" data-do="${action}" aria-label="${t(key)}" title="${t(key)}">${content}</button>`;
 
+/** The button for full screen, where a browser can do it. */
+export const fullscreen = () => document.fullscreenEnabled ? button("fullscreen", ICONS.fullscreen) : "";
+
 /** A choice of what is on show. @param {string} content @param {string} attributes */
 export const chip = (content, attributes) => `<button type="button" class="lab-chip" ${attributes}>${content}</button>`;
 
@@ -68,7 +71,8 @@ export const onShow = place => new Promise(done => new ResizeObserver((_, observ
 }).observe(place));
 
 /**
- * For what costs the server time: a function that acts at once while the element is near the view, else as soon as it is.
+ * For what costs the server time: a function that acts at once while the element is near the view, else as soon as it
+ * is.
  * @param {Element} element @param {() => unknown} act
  */
 export function nearing(element, act) {

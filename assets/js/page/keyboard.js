@@ -13,7 +13,8 @@ const MOVES = {
   Home: clock => clock.setT(0),
   End: clock => clock.setT(clock.T),
 };
-const TYPING = "input:not(.lab-range, [type=checkbox]), textarea, select, [contenteditable], [role=listbox], [role=slider]";
+const TYPING =
+  "input:not(.lab-range, [type=checkbox]), textarea, select, [contenteditable], [role=listbox], [role=slider]";
 const PRESSING = "button:not([role=tab]), a, summary, [type=checkbox]";  // a tab keeps the focus after a click
 
 /** @param {{element: Element}} stage */

@@ -1,5 +1,5 @@
-// Gradio's lists of several choices, mended: it clears such a list, or takes out its last choice at Backspace, without an
-// input event. Clicks on the choices' own crosses send one each; of several in one frame it mixes up the order.
+// Gradio's lists of several choices, mended: it clears such a list, or takes out its last choice at Backspace, without
+// an input event. Clicks on the choices' own crosses send one each; of several in one frame it mixes up the order.
 
 /** @param {Event} event */
 async function takeOut(event) {

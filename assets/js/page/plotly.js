@@ -4,6 +4,8 @@ import {config} from "./config.js";
 import {make, onShow} from "./dom.js";
 import {css} from "./theme.js";
 
+/** After these, plot area or ranges may be others. */
+export const CHANGES = ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"];
 const PATIENCE = 2000;  // ms that it waits for something to move
 
 /** @type {() => void} */
@@ -32,14 +34,15 @@ export async function plotly(place) {
 /** @param {string} src */
 function prepare(src) {
   const tab = new URLSearchParams(location.search).get("tab") ?? "";
-  if (!config.without_plotly.includes(tab)) document.head.append(make("link", {rel: "preload", as: "script", href: src}));
+  const preload = make("link", {rel: "preload", as: "script", href: src});
+  if (!config.without_plotly.includes(tab)) document.head.append(preload);
   return Promise.race([moving, new Promise(late => setTimeout(late, PATIENCE))]);
 }
 
 /** @param {string} src @returns {Promise<void>} */
 const load = src => new Promise((done, fail) => {
-  // "./" says nothing, but for it plotly.js writes the address of that moment into its clip paths: with the next t in the
-  // address they are no longer part of this page, clip nothing and are fetched.
+  // "./" says nothing, but for it plotly.js writes the address of that moment into its clip paths: with the next t in
+  // the address they are no longer part of this page, clip nothing and are fetched.
   document.querySelector('base[href="./"]')?.removeAttribute("href");
   document.head.append(make("script", {
     src,
@@ -52,13 +55,14 @@ const load = src => new Promise((done, fail) => {
 });
 
 export const axis = () => ({
-  color: css("--lab-muted"), gridcolor: css("--lab-grid"), linecolor: css("--lab-line"), zerolinecolor: css("--lab-line"),
-  zerolinewidth: 1,
+  color: css("--lab-muted"), gridcolor: css("--lab-grid"), linecolor: css("--lab-line"),
+  zerolinecolor: css("--lab-line"), zerolinewidth: 1,
 });
 
 /** The figure's own settings come on top. */
 export const layout = () => ({
-  paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true, uirevision: "kept", hovermode: "closest",
+  paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true, uirevision: "kept",
+  hovermode: "closest",
   font: {family: css("--lab-font"), size: parseFloat(css("--lab-plot-size")), color: css("--lab-ink")},
   modebar: {bgcolor: "rgba(0,0,0,0)", color: css("--lab-muted"), activecolor: css("--lab-ink")},
   hoverlabel: {bgcolor: css("--lab-paper"), bordercolor: css("--lab-line"), font: {color: css("--lab-ink")}},

@@ -4,7 +4,7 @@ import {Refused, ask} from "../page/config.js";
 import {clock} from "../page/clocks.js";
 import {TOUCH, find, make, nearing, visible} from "../page/dom.js";
 import {charts} from "../page/lab.js";
-import {plotly} from "../page/plotly.js";
+import {CHANGES, plotly} from "../page/plotly.js";
 import {onTheme} from "../page/theme.js";
 import {t} from "../page/words.js";
 import {EMPTY, dressed} from "../pieces/figure.js";
@@ -44,13 +44,19 @@ class Chart {
   async start({watch}) {
     await this.#plotly();
     await this.draw();  // empty axes: whatever becomes of the figure, there is a plot to listen to
-    for (const event of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"]) this.gd.on(event, () => this.place());
+    for (const event of CHANGES) this.gd.on(event, () => this.place());
     if (this.clock) this.#follow(this.clock);
     onTheme(() => this.draw(), this.element);
     charts[this.props.name] = this;
-    new ResizeObserver(() => visible(this.element) && Plotly.Plots.resize(this.gd).then(() => this.place())).observe(this.gd);
+    new ResizeObserver(() => this.#resize()).observe(this.gd);
     watch("value", () => this.refresh());
     this.refresh();
+  }
+
+  async #resize() {
+    if (!visible(this.element)) return;
+    await Plotly.Plots.resize(this.gd);
+    this.place();
   }
 
   /** @returns {Promise<void>} */
@@ -66,7 +72,8 @@ class Chart {
 
   async load() {
     this.#request?.abort();
-    const {signal} = this.#request = new AbortController(), {value} = this.props, {src} = value ? JSON.parse(value) : {};
+    const {signal} = this.#request = new AbortController();
+    const {value} = this.props, {src} = value ? JSON.parse(value) : {};
     const waiting = setTimeout(() => src && this.tell("drawing"), WAIT);
     try {
       this.figure = src ? await (await ask(src, {signal})).text() : value || EMPTY;
@@ -86,7 +93,10 @@ class Chart {
     else throw error;
   }
 
-  /** What there is to say where the figure is not there yet, or will not come. @param {[string, Record<string, any>?]} words */
+  /**
+   * What there is to say where the figure is not there yet, or will not come.
+   * @param {[string, Record<string, any>?]} words
+   */
   tell(...words) {
     this.caption.hidden = false;
     this.caption.textContent = t(...words);
@@ -128,8 +138,8 @@ class Chart {
   }
 
   /**
-   * The cursor follows the clock, a click or a drag sets it. Whatever moves here makes Chromium lay out all its layers anew,
-   * 8 ms for a page of charts: hence less often than every frame.
+   * The cursor follows the clock, a click or a drag sets it. Whatever moves here makes Chromium lay out all its layers
+   * anew, 8 ms for a page of charts: hence less often than every frame.
    * @param {import("../page/clocks.js").PageClock} clock
    */
   #follow(clock) {

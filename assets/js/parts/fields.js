@@ -1,6 +1,6 @@
 // Fields: arrows over the plane, a panel for each view, a row for each model. Every noise level that can be shown was
-// computed; nothing is drawn in between. With a bar its clock's t is the level; without, it shows the one nearest to the t
-// of somebody else's.
+// computed; nothing is drawn in between. With a bar its clock's t is the level; without, it shows the one nearest to
+// the t of somebody else's.
 
 import {end, find, make, put, range} from "../page/dom.js";
 import {onTheme} from "../page/theme.js";
@@ -27,7 +27,9 @@ const item = (key, label) => `<span>${label} <b data-number="${key}"></b></span>
 const markup = ({bar = true}) => `<section class="lab-stage lab-fields">
   ${Feed.markup()}
   <div class="lab-grid"></div>
-  <div class="lab-bar"${bar ? "" : " hidden"}>${end("data", "data")}${range(t("noise_level"))}${end("noise", "noise")}</div>
+  <div class="lab-bar"${bar ? "" : " hidden"}>
+    ${end("data", "data")}${range(t("noise_level"))}${end("noise", "noise")}
+  </div>
   <div class="lab-readout">
     ${item("t", "t")}${item("lam", "λ")}${item("alpha", "α")}${item("sigma", "σ")}${item("residual", t("residual"))}
   </div>
@@ -73,15 +75,18 @@ class Fields extends Player {
     if (own) clock.begin(draw, {T: axis.last, direction: "forward"}, {t: value.t ?? start ?? 0, play: false});
   }
 
-  /** A panel for each view of each model; in the last row, colours show the density, else the error. @param {Run} run */
+  /**
+   * A panel for each view of each model; in the last row, colours show the density, else the error.
+   * @param {Run} run
+   */
   prepare({rows, views}) {
     this.node = -1;
     this.grid.dataset.rows = String(rows.length);
     this.panels = rows.flatMap((badge, row) => views.map((view, column) =>
       ({row, view, column, badge, judged: row < rows.length - 1, arrows: new Arrows(make("canvas", {role: "img"}))})));
     this.grid.replaceChildren(...this.panels.map(({view, badge, arrows}) => {
-      const caption = make("figcaption", {innerHTML: `<span class="lab-badge ${badge}">${t(badge)}</span> ${t(`view_${view}`)}
-        <var>${SYMBOLS[view]}</var>`});
+      const kind = `<span class="lab-badge ${badge}">${t(badge)}</span>`, symbol = `<var>${SYMBOLS[view]}</var>`;
+      const caption = make("figcaption", {innerHTML: `${kind} ${t(`view_${view}`)} ${symbol}`});
       return make("figure", {}, caption, arrows.canvas);
     }));
     this.measure();
@@ -97,7 +102,9 @@ class Fields extends Player {
   get paintable() { return this.run?.levels[this.run.at(this.clock.t)] !== undefined; }
 
   measure() {
-    for (const {arrows, badge, judged} of this.panels) arrows.measure(judged ? "--lab-error" : "--lab-data", `--lab-${badge}`);
+    for (const {arrows, badge, judged} of this.panels) {
+      arrows.measure(judged ? "--lab-error" : "--lab-data", `--lab-${badge}`);
+    }
     this.repaint();
   }
 
@@ -147,7 +154,8 @@ class Fields extends Player {
     const {error} = run.header, lam = number(levelAt(run.header, drawn)?.lam ?? NaN, 2);
     for (const {arrows, view, badge} of panels) {
       const what = {view: t(`view_${view}`), row: t(badge), lam};
-      const words = error ? t("alt_field", {...what, error: number(100 * error[view][drawn], 1)}) : t("alt_drift", what);
+      const percent = error && number(100 * error[view][drawn], 1);
+      const words = percent ? t("alt_field", {...what, error: percent}) : t("alt_drift", what);
       arrows.canvas.setAttribute("aria-label", words);
     }
   }
@@ -173,15 +181,18 @@ class Fields extends Player {
     if (!run || !level || node < 0) return this.#tell([run ? t("hover_field") : ""]);
     const x = run.place(node), {views} = run;
     if (run.rows.length > 1) return this.#tell(this.#derivation(run, level, x));
-    const parts = views.map((view, column) => [view, run.vector(level, 0, column, node).map(c => c.toExponential(1))]);
-    this.#tell([`x = ${pair(x)}`, ...parts.map(([view, vector]) => `${SYMBOLS[String(view)]} = ${[vector].flat().join(", ")}`)]);
+    this.#tell([`x = ${pair(x)}`, ...views.map((view, column) => {
+      const vector = run.vector(level, 0, column, node).map(c => c.toExponential(1));
+      return `${SYMBOLS[view]} = ${vector.join(", ")}`;
+    })]);
   }
 
   /** @param {Run} run @param {import("../pure/fields.js").Level} level @param {number[]} x */
   #derivation(run, level, x) {
     const {views, header} = run, {node, drawn} = this, {alpha = NaN, sigma = NaN} = levelAt(header, drawn) ?? {};
     /** The vector of a view; x0 is drawn as the way from x to the estimate. @param {number} row @param {string} view */
-    const at = (row, view) => run.vector(level, row, views.indexOf(view), node).map((c, i) => view === "x0" ? c + x[i] : c);
+    const at = (row, view) =>
+      run.vector(level, row, views.indexOf(view), node).map((c, i) => view === "x0" ? c + x[i] : c);
     const [x0, eps, score, v] = ["x0", "eps", "score", "v"].map(view => pair(at(0, view)));
     const truth = views.map(view => `${SYMBOLS[view]} ${pair(at(1, view))}`), a = number(alpha), s = number(sigma);
     return [
@@ -196,7 +207,10 @@ class Fields extends Player {
   /** @param {string[]} lines */
   #tell(lines) { this.point.replaceChildren(...lines.map(textContent => make("div", {textContent}))); }
 
-  /** The vectors of a view at a level, [side², 2]: for tests. @param {string} row @param {string} view @param {number} index */
+  /**
+   * The vectors of a view at a level, [side², 2]: for tests.
+   * @param {string} row @param {string} view @param {number} index
+   */
   field(row, view, index) {
     const {run} = this, level = run?.levels[index];
     if (!run || !level) return [];

@@ -1,7 +1,7 @@
-// Gallery: a grid of pictures for each of x_t, x0-hat and the real ones, at the step that was computed last before the time
-// of the clock.
+// Gallery: a grid of pictures for each of x_t, x0-hat and the real ones, at the step that was computed last before the
+// time of the clock.
 
-import {ICONS, button, chip, end, find, make, sub, AT} from "../page/dom.js";
+import {AT, button, chip, end, find, fullscreen, make, sub} from "../page/dom.js";
 import {opened} from "../page/plotly.js";
 import {css, hex, onTheme} from "../page/theme.js";
 import {t} from "../page/words.js";
@@ -21,8 +21,7 @@ const MOVING = 2;  // frames; then plotly.js may start
 const markup = ({bar = true}) => `<section class="lab-stage lab-gallery lab-empty${bar ? "" : " lab-bare"}">
   <div class="lab-picture-area">${TITLE}<div class="lab-panels"></div>${Feed.markup()}</div>
   ${Bar.markup()}
-  <div class="lab-tools">${chip(t("follow"), `data-do="follow" title="${t("follow_title")}"`)}${
-    document.fullscreenEnabled ? button("fullscreen", ICONS.fullscreen) : ""}</div>
+  <div class="lab-tools">${chip(t("follow"), `data-do="follow" title="${t("follow_title")}"`)}${fullscreen()}</div>
   ${Readout.markup(["alpha_bar", "snr", "lam", "nfe"])}
   <figure class="lab-reel" hidden>
     <figcaption>${button("before", "‹", "picture_before")}<span data-text="followed"></span>${
@@ -93,10 +92,9 @@ class Gallery extends Player {
     const columns = columnsOf(run.n), rows = Math.ceil(run.n / columns);
     this.sheets = {};
     this.panels.replaceChildren(...run.layers.map(layer => {
-      const figure = make("figure", {innerHTML: `<figcaption>${SYMBOLS[layer]} ${t(`pictures_${layer}`)}</figcaption>`});
-      const canvas = make("canvas", {role: "img"});
+      const caption = make("figcaption", {innerHTML: `${SYMBOLS[layer]} ${t(`pictures_${layer}`)}`});
+      const canvas = make("canvas", {role: "img"}), figure = make("figure", {}, caption, canvas);
       figure.dataset.layer = layer;
-      figure.append(canvas);
       this.sheets[layer] = new Sheet(canvas, columns, rows, run);
       return figure;
     }));

@@ -6,13 +6,17 @@ import {t} from "../page/words.js";
 import "../page/keyboard.js";
 import "../page/lists.js";
 
-/** @type {Record<string, [string, string, string | null]>} class of body: key of the address, what is said of on and off */
+/** @type {Record<string, [string, string, string | null]>} class of body: key, and values on and off, in the address */
 const LOOKS = {dark: ["__theme", "dark", "light"], projector: ["mode", "projector", null]};
 const COPIED = 1500;  // ms that it says so
 
-/** A link to another tab does not load the page again: what is in this tab is still there later. @param {MouseEvent} event */
+/**
+ * A link to another tab does not load the page again: what is in this tab is still there later.
+ * @param {MouseEvent} event
+ */
 function follow(event) {
-  const link = /** @type {HTMLAnchorElement | null} */ (/** @type {Element} */ (event.target).closest("a[href*='?tab=']"));
+  const target = /** @type {Element} */ (event.target);
+  const link = /** @type {HTMLAnchorElement | null} */ (target.closest("a[href*='?tab=']"));
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   go(new URL(link.href).search.slice(1));
@@ -20,7 +24,8 @@ function follow(event) {
 
 /** @param {string} look */
 function change(look) {
-  const [key, on, off] = LOOKS[look], url = new URL(location.href), value = document.body.classList.toggle(look) ? on : off;
+  const [key, on, off] = LOOKS[look], value = document.body.classList.toggle(look) ? on : off;
+  const url = new URL(location.href);
   if (value) url.searchParams.set(key, value);
   else url.searchParams.delete(key);
   history.replaceState(history.state, "", url);

@@ -7,7 +7,8 @@ import {t} from "../page/words.js";
 export function mount(element, props, {watch}) {
   const load = () => {
     const [key, values] = props.value ? JSON.parse(props.value) : [];
-    element.replaceChildren(make("div", {className: "lab-note", role: "status", textContent: key ? t(key, values) : ""}));
+    const textContent = key ? t(key, values) : "";
+    element.replaceChildren(make("div", {className: "lab-note", role: "status", textContent}));
   };
   load();
   watch("value", load);

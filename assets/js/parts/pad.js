@@ -11,7 +11,10 @@ const SIDE = 600, WIDTH = 12;  // of the canvas and of a stroke, in pixels
 export function mount(element, props, {trigger}) {
   element.innerHTML = `<div class="lab-pad">
     <canvas width="${SIDE}" height="${SIDE}" role="img" aria-label="${t("pad")}"></canvas>
-    <div><button type="button" data-do="use">${t("pad_use")}</button><button type="button" data-do="clear">${t("pad_clear")}</button></div>
+    <div>
+      <button type="button" data-do="use">${t("pad_use")}</button>
+      <button type="button" data-do="clear">${t("pad_clear")}</button>
+    </div>
   </div>`;
   /** @type {HTMLCanvasElement} */
   const canvas = find(element, "canvas");

@@ -2,7 +2,7 @@
 
 import {goOn} from "../page/address.js";
 import {config} from "../page/config.js";
-import {ICONS, button, chip, find, make} from "../page/dom.js";
+import {chip, find, fullscreen, make} from "../page/dom.js";
 import {charts} from "../page/lab.js";
 import {opened} from "../page/plotly.js";
 import {t} from "../page/words.js";
@@ -22,14 +22,15 @@ const LAYERS = ["data", "x0", "trails"], FIRST_LAYERS = "data";
 const MOVING = 12;  // frames, a fifth of a second: then plotly.js may start
 
 const SERIES = `<span><span data-text="series_name"></span> <b data-number="series"></b></span>`;
-const chips = LAYERS.map(layer => chip(t(`layer_${layer}`), `data-layer="${layer}" title="${t(`layer_${layer}_title`)}"`));
+const chips = LAYERS.map(layer =>
+  chip(t(`layer_${layer}`), `data-layer="${layer}" title="${t(`layer_${layer}_title`)}"`)).join("");
 
 /** @param {Props} props */
 const markup = ({bar = true, shots = false}) => `<section class="lab-stage lab-empty${bar ? "" : " lab-bare"}">
   <div class="lab-picture-area"><div class="lab-plot" role="img"></div>${TITLE}${Feed.markup()}</div>
   ${Bar.markup()}
   ${shots ? ShotBar.markup() : ""}
-  <div class="lab-tools">${chips.join("")}${document.fullscreenEnabled ? button("fullscreen", ICONS.fullscreen) : ""}</div>
+  <div class="lab-tools">${chips}${fullscreen()}</div>
   ${Readout.markup(["alpha_bar", "snr", "lam", "beta", "nfe", "alpha_bar_T", "snr_T"], SERIES)}
   <div class="lab-links" hidden></div>
 </section>`;
@@ -254,7 +255,10 @@ class Stage extends Player {
     document.dispatchEvent(new CustomEvent("lab-layers", {detail: {clock: this.clock, layers: this.layers}}));
   }
 
-  /** A click near a particle follows it; in empty space it lets go. Plotly covers the page while a button is down. @param {PointerEvent} press */
+  /**
+   * A click near a particle follows it; in empty space it lets go. Plotly covers the page while a button is down.
+   * @param {PointerEvent} press
+   */
   pressed(press) {
     if (/** @type {Element} */ (press.target).closest(".modebar, button") || !this.run?.there) return;
     addEventListener("pointerup", release => {

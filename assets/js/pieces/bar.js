@@ -18,10 +18,13 @@ export class Track {
     this.range.addEventListener("input", () => clock.setT(+this.range.value));
   }
 
-  /** What the time of the clock is. @param {string} _axis "t", or a key of the page's words */
+  /** What the time of the clock is. @param {Axis} _axis */
   name(_axis) {}
 
-  /** The thumb moves with every frame; texts change the layout, and nobody reads them that fast. @param {boolean} _texts */
+  /**
+   * The thumb moves with every frame; texts change the layout, and nobody reads them that fast.
+   * @param {boolean} _texts
+   */
   read(_texts) {
     const {range, clock: {T, t}} = this, time = String(Math.round(t));
     if (range.max !== String(T)) range.max = String(T);
@@ -40,7 +43,7 @@ export class Bar extends Track {
   static markup = () => `<div class="lab-bar">
     ${button("toggle", ICONS.play, "play")}${button("back", ICONS.back)}${button("forward", ICONS.forward)}
     ${end("data", "data")}${range(t("time"))}${end("noise", "noise")}
-    <span class="lab-now"><span data-text="axis"></span> <b data-number="t">0</b> / <span data-text="T">0</span></span>
+    <span class="lab-now"><span data-text="axis"><var>t</var> =</span> <b data-number="t">0</b> / <span data-text="T">0</span></span>
     <select aria-label="${t("speed")}" title="${t("speed")}">${options}</select>
   </div>`;
 
@@ -51,16 +54,17 @@ export class Bar extends Track {
     this.pace = find(element, ".lab-bar select");
     this.toggle = find(element, ".lab-bar [data-do=toggle]");
     this.axis = find(element, "[data-text=axis]");
+    this.ends = [...element.querySelectorAll(".lab-bar:not(.lab-shots) .lab-end")];
     this.now = find(element, "[data-number=t]");
     this.last = find(element, "[data-text=T]");
     this.pace.addEventListener("change", () => { clock.speed = +this.pace.value; });
-    this.name("t");
   }
 
-  /** @param {string} axis */
-  name(axis) {
-    if (axis === "t") this.axis.innerHTML = "<var>t</var> =";
-    else put(this.axis, t(axis));
+  /** @param {Axis} axis */
+  name({name, ends}) {
+    if (name === "t") this.axis.innerHTML = "<var>t</var> =";
+    else put(this.axis, t(name));
+    this.ends.forEach((node, i) => put(node, t(ends[i])));
   }
 
   /** @param {boolean} texts */
@@ -83,7 +87,9 @@ export class Bar extends Track {
 export class ShotBar {
   static markup = () => `<div class="lab-bar lab-shots">
     <span class="lab-end" data-text="shots-from"></span>${range("")}<span class="lab-end" data-text="shots-to"></span>
-    <span class="lab-now"><span data-text="shots-name"></span> <b data-number="shot">0</b> / <span data-text="steps">0</span></span>
+    <span class="lab-now">
+      <span data-text="shots-name"></span> <b data-number="shot">0</b> / <span data-text="steps">0</span>
+    </span>
   </div>`;
 
   /** @param {Element} element @param {(shot: number) => void} choose */
@@ -94,7 +100,7 @@ export class ShotBar {
     this.range.addEventListener("input", () => choose(+this.range.value));
   }
 
-  /** Says what the axis is. @param {{name: string, last: number, ends: [string, string]}} axis */
+  /** @param {Axis} axis */
   name({name, last, ends: [from, to]}) {
     /** @type {Record<string, string>} */
     const texts = {"shots-from": t(from), "shots-to": t(to), "shots-name": t(name), steps: String(last)};

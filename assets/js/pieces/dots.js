@@ -48,7 +48,8 @@ export function splat(target, {kx, bx, ky, by, width, height, pad, dots}, points
     const x = kx * points[2 * i] + bx, y = ky * points[2 * i + 1] + by, column = Math.floor(x), row = Math.floor(y);
     if (column < 0 || row < 0 || column >= width || row >= height) continue;
     const {inside, rim, alpha} = dots[(x - column >= .5 ? 1 : 0) + (y - row >= .5 ? 2 : 0)];
-    const at = (row + pad) * stride + column + pad, colour = indices ? table[indices[i]] : table[0], opacity = colour >>> 24;
+    const at = (row + pad) * stride + column + pad;
+    const colour = indices ? table[indices[i]] : table[0], opacity = colour >>> 24;
     for (let k = 0; k < inside.length; k++) target[at + inside[k]] = colour;
     for (let k = 0; k < rim.length; k++) {
       const a = opacity * alpha[k] | 0, p = at + rim[k];

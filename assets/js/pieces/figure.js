@@ -4,14 +4,17 @@ import {config} from "../page/config.js";
 import {axis, layout as pageLayout} from "../page/plotly.js";
 import {css} from "../page/theme.js";
 import {t} from "../page/words.js";
+import {template} from "../pure/template.js";
 
 /** @typedef {Record<string, any>} Layout */
 
 export const EMPTY = '{"data": [], "layout": {"xaxis": {"visible": false}, "yaxis": {"visible": false}}}';
 const AXIS = /^[xy]axis\d*$/;
-const MEANINGS = new RegExp(Object.keys(config.colours).join("|"), "g");
 
-/** What a figure says in English is said in the language of the page where that has words. @param {object[]} data @param {Layout} layout */
+/**
+ * What a figure says in English is said in the language of the page where that has words.
+ * @param {object[]} data @param {Layout} layout
+ */
 function translate(data, layout) {
   for (const trace of /** @type {{name?: string}[]} */ (data)) {
     if (trace.name) trace.name = trace.name.split(" · ").map(part => t(part)).join(" · ");
@@ -25,9 +28,10 @@ function translate(data, layout) {
 
 /** @param {string} figure JSON @returns {{data: object[], layout: Layout}} */
 export function dressed(figure) {
-  const coloured = figure.replace(MEANINGS, colour => css(`--lab-${config.colours[colour]}`));
-  const {data, layout} = JSON.parse(coloured), page = pageLayout(), base = axis();
+  const {data, layout} = JSON.parse(figure), page = pageLayout(), base = axis();
   translate(data, layout);
+  const {template: given} = layout;
+  if (given) layout.template = template(data, given, meaning => css(`--lab-${meaning}`), config.heat);
   const axes = [...Object.keys(layout).filter(key => AXIS.test(key)), "xaxis", "yaxis"];
   /** Plotly would align the ticks of an axis with those of the one that it lies over. @param {Layout} [axis] */
   const own = axis => axis?.overlaying ? {tickmode: "auto", ...axis} : axis;

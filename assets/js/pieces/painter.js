@@ -74,14 +74,16 @@ export class Painter {
 
   /** Takes over plot area and ranges, and paints what does not move. @param {{xaxis: Axis, yaxis: Axis}} axes */
   fit({xaxis, yaxis}) {
-    const ratio = devicePixelRatio || 1, width = Math.round(xaxis._length * ratio), height = Math.round(yaxis._length * ratio);
+    const ratio = devicePixelRatio || 1;
+    const width = Math.round(xaxis._length * ratio), height = Math.round(yaxis._length * ratio);
     if (!(width > 0 && height > 0)) return;
     const n = this.run?.n ?? 1000, room = clamp(Math.min(xaxis._length, yaxis._length) / 480, .75, 1.3);
     this.radius = clamp(3 * (1000 / n) ** .25, 1.5, 3) * room * (parseFloat(css("--lab-dot")) || 1);
     this.#resize(width, height, Math.ceil(this.radius * ratio + 1));
     Object.assign(this.canvas.style, {left: `${xaxis._offset}px`, top: `${yaxis._offset}px`,
       width: `${xaxis._length}px`, height: `${yaxis._length}px`});
-    const [left, right] = xaxis.range, [bottom, top] = yaxis.range, kx = width / (right - left), ky = height / (bottom - top);
+    const [left, right] = xaxis.range, [bottom, top] = yaxis.range;
+    const kx = width / (right - left), ky = height / (bottom - top);
     const dots = stamps(width, this.#pad, this.radius * ratio);
     this.view = {kx, bx: -kx * left, ky, by: -ky * top, width, height, pad: this.#pad, ratio, dots};
     this.#background.fill(0);

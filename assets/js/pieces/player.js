@@ -136,7 +136,7 @@ export class Player {
     this.drawn = -1;
     this.prepare(run);
     this.begin(run);
-    this.bar.name(run.header.axis.name);
+    this.bar.name(run.header.axis);
     this.bar.computed(0, 1);
     this.stage.classList.remove("lab-empty");
     this.readHeader();

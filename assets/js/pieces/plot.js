@@ -1,8 +1,8 @@
-// The Plotly figure under moving points: it draws axes, zoom and pan once. At rest the points become real traces, so that
-// hover, lasso, PNG and gd.data are true to what is seen.
+// The Plotly figure under moving points: it draws axes, zoom and pan once. At rest the points become real traces, so
+// that hover, lasso, PNG and gd.data are true to what is seen.
 
 import {TOUCH, visible} from "../page/dom.js";
-import {axis, layout, plotly} from "../page/plotly.js";
+import {CHANGES, axis, layout, plotly} from "../page/plotly.js";
 import {css, onTheme} from "../page/theme.js";
 import {t} from "../page/words.js";
 
@@ -39,15 +39,19 @@ export class Plot {
   }
 
   /**
-   * Plot area and ranges. _fullLayout is what plotly_relayouting leaves up to date during a drag. Plotly takes a second to
-   * start; the points need not wait for it, as its margins and ranges are known.
+   * Plot area and ranges. _fullLayout is what plotly_relayouting leaves up to date during a drag. Plotly takes a second
+   * to start; the points need not wait for it, as its margins and ranges are known.
    * @returns {{xaxis: import("./painter.js").Axis, yaxis: import("./painter.js").Axis}}
    */
   get axes() {
     const {gd} = this;
     if (gd._fullLayout) return gd._fullLayout;
-    const w = gd.clientWidth - MARGIN.l - MARGIN.r, h = gd.clientHeight - MARGIN.t - MARGIN.b, [x, y] = this.#home(w, h);
-    return {xaxis: {_offset: MARGIN.l, _length: w, range: [-x, x]}, yaxis: {_offset: MARGIN.t, _length: h, range: [-y, y]}};
+    const w = gd.clientWidth - MARGIN.l - MARGIN.r, h = gd.clientHeight - MARGIN.t - MARGIN.b;
+    const [x, y] = this.#home(w, h);
+    return {
+      xaxis: {_offset: MARGIN.l, _length: w, range: [-x, x]},
+      yaxis: {_offset: MARGIN.t, _length: h, range: [-y, y]},
+    };
   }
 
   /** Equal axes from -view to view on the shorter side; the longer side shows more rather than leave a gap. */
@@ -59,8 +63,9 @@ export class Plot {
     if (!this.gd._fullLayout) return;
     const {xaxis, yaxis, _size: {w, h}} = this.gd._fullLayout, [x, y] = this.#home(w, h);
     /** @param {{range: number[]}} axis @param {number} end */
-    const off = ({range: [from, to]}, end) => Math.abs(from + end) + Math.abs(to - end) > 1e-6;  // a relayout is not free
-    if (off(xaxis, x) || off(yaxis, y)) await Plotly.relayout(this.gd, {"xaxis.range": [-x, x], "yaxis.range": [-y, y]});
+    const off = ({range: [from, to]}, end) => Math.abs(from + end) + Math.abs(to - end) > 1e-6;
+    if (!off(xaxis, x) && !off(yaxis, y)) return;  // a relayout is not free
+    await Plotly.relayout(this.gd, {"xaxis.range": [-x, x], "yaxis.range": [-y, y]});
   };
 
   /** The canvas takes over. */
@@ -96,7 +101,7 @@ export class Plot {
     const buttons = [save, ...TOUCH ? [] : ["zoom2d", "pan2d", "lasso2d"], "zoomIn2d", "zoomOut2d", reset];
     const config = {displaylogo: false, doubleClick: false, showTips: false, modeBarButtons: [buttons]};
     await Plotly.newPlot(gd, [], this.#layout(), config);
-    for (const event of ["plotly_afterplot", "plotly_relayouting", "plotly_relayout"]) gd.on(event, owner.fit);
+    for (const event of CHANGES) gd.on(event, owner.fit);
     gd.on("plotly_relayout", (/** @type {object} */ change) => {
       const hand = "xaxis.range[0]" in change;  // goHome says xaxis.range, a resize neither
       if (hand || "xaxis.range" in change) this.zoomed = hand;

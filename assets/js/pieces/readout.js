@@ -25,7 +25,8 @@ const FORMULAS = {
 export const formulaOf = ({mode, direction}) => mode === "mix" ? "mix" : mode === "frames" ? direction : "reverse";
 
 /** Place for the title of a picture, on it. */
-export const TITLE = `<div class="lab-title"><span class="lab-badge" hidden></span> <span data-text="title"></span></div>`;
+export const TITLE =
+  `<div class="lab-title"><span class="lab-badge" hidden></span> <span data-text="title"></span></div>`;
 
 export class Readout {
   /** @param {(keyof typeof LABELS)[]} keys @param {string} [more] markup */
@@ -111,5 +112,6 @@ export class Readout {
 function measured({name, value, floor, n, unit}) {
   const trust = [floor != null && `${t("floor")} ${number(floor)}`, n != null && `n = ${n}`].filter(Boolean).join(", ");
   const figure = Number.isInteger(value) ? String(value) : number(value ?? NaN);
-  return make("span", {}, `${t(name)} `, make("b", {textContent: figure}), unit ? ` ${unit}` : "", trust && ` (${trust})`);
+  const words = [unit ? ` ${unit}` : "", trust && ` (${trust})`];
+  return make("span", {}, `${t(name)} `, make("b", {textContent: figure}), ...words);
 }

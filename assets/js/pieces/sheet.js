@@ -40,7 +40,10 @@ export class Sheet {
     return row * (this.height + 1) * this.canvas.width + column * (this.width + 1);
   }
 
-  /** Picture k of several goes into a cell. @param {ArrayLike<number>} pictures @param {number} k @param {number} cell */
+  /**
+   * Picture k of several goes into a cell.
+   * @param {ArrayLike<number>} pictures @param {number} k @param {number} cell
+   */
   place(pictures, k, cell) {
     const {pixels, height, width, canvas: {width: stride}} = this, corner = this.#corner(cell) + stride + 1;
     for (let y = 0, i = k * height * width; y < height; y++) {
@@ -48,7 +51,10 @@ export class Sheet {
     }
   }
 
-  /** A line around so many cells, one below the other. @param {number} cell @param {number} ink @param {number} [rows] */
+  /**
+   * A line around so many cells, one below the other.
+   * @param {number} cell @param {number} ink @param {number} [rows]
+   */
   frame(cell, ink, rows = 1) {
     const {pixels, canvas: {width: stride}} = this, corner = this.#corner(cell);
     const right = this.width + 1, bottom = rows * (this.height + 1);
@@ -56,7 +62,10 @@ export class Sheet {
     for (let k = 0; k <= bottom; k++) pixels[corner + k * stride] = pixels[corner + k * stride + right] = ink;
   }
 
-  /** Which cell is under the pointer, whatever size the sheet has on the screen. @param {{clientX: number, clientY: number}} at */
+  /**
+   * Which cell is under the pointer, whatever size the sheet has on the screen.
+   * @param {{clientX: number, clientY: number}} at
+   */
   cell({clientX, clientY}) {
     const {left, top, width, height} = this.canvas.getBoundingClientRect(), {canvas, columns, rows} = this;
     const column = Math.floor((clientX - left) / width * canvas.width / (this.width + 1));

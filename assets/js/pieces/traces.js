@@ -25,7 +25,9 @@ const line = (points, color) => ({
 /** @param {Run} run @param {Painter} painter @param {number} step */
 export function traces(run, painter, step) {
   const size = 2 * painter.radius, all = [];
-  if (painter.shows("data")) all.push(markers("layer_data", run.truth(), {size, color: css("--lab-data"), opacity: .35}));
+  if (painter.shows("data")) {
+    all.push(markers("layer_data", run.truth(), {size, color: css("--lab-data"), opacity: .35}));
+  }
   if (painter.shows("x0")) {
     const points = run.estimates(step, new Float32Array(2 * run.n));
     all.push(markers("layer_x0", points, {size, color: estimateColour(run), opacity: .6}));

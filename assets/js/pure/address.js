@@ -16,7 +16,10 @@ export function linkTo(recipe, view, now) {
   return `?${link}`.replaceAll("%2C", ",");  // as a person would write it
 }
 
-/** The query string of the page with changes, without its "?". @param {string} now @param {Record<string, unknown>} changes */
+/**
+ * The query string of the page with changes, without its "?".
+ * @param {string} now @param {Record<string, unknown>} changes
+ */
 export function changed(now, changes) {
   const link = new URLSearchParams(now);
   for (const [key, value] of Object.entries(changes)) link.set(key, String(value));

@@ -1,4 +1,4 @@
-// Vector fields over the plane, a row for each model and a column for each view, at every noise level that can be shown.
+// Vector fields over the plane, a row for each model and a column for each view, at every noise level on show.
 
 import {nearest} from "./number.js";
 
@@ -30,7 +30,7 @@ export class Fields {
   at(t) { return this.header.times ? nearest(this.header.times, t) : Math.round(t); }
 
   /**
-   * int32 level; float32 [views] scales; int16 [rows, views, side², 2]; uint8 [side²]. Whether there is more to show now.
+   * int32 level; float32 [views] scales; int16 [rows, views, side², 2]; uint8 [side²]. Whether there is more to show.
    * @param {string} kind @param {Uint8Array} payload
    */
   take(kind, payload) {
@@ -43,18 +43,25 @@ export class Fields {
     const vectors = rows.map((_, row) => views.map((_, view) => field(row * views.length + view)));
     const errors = rows.length > 1 ? views.map((_, view) => this.#errors(vectors[0][view], vectors[1][view])) : [];
     if (!this.levels[index]) this.count++;
-    this.levels[index] = {scale: new Float32Array(buffer, 4, views.length), vectors, errors, density: bytes.subarray(-n)};
+    const scale = new Float32Array(buffer, 4, views.length), density = bytes.subarray(-n);
+    this.levels[index] = {scale, vectors, errors, density};
     return true;
   }
 
-  /** How far a is from b; half of the largest vector is as dark as it gets. @param {Int16Array} a @param {Int16Array} b */
+  /**
+   * How far a is from b; half of the largest vector is as dark as it gets.
+   * @param {Int16Array} a @param {Int16Array} b
+   */
   #errors(a, b) {
     const dark = 255 * this.unit / .5;
     return Uint8Array.from({length: a.length / 2}, (_, k) =>
       Math.min(255, dark * Math.hypot(a[2 * k] - b[2 * k], a[2 * k + 1] - b[2 * k + 1])));
   }
 
-  /** The vector at a node of a view. @param {Level} level @param {number} row @param {number} view @param {number} node */
+  /**
+   * The vector at a node of a view.
+   * @param {Level} level @param {number} row @param {number} view @param {number} node
+   */
   vector({vectors, scale}, row, view, node) {
     return [0, 1].map(axis => vectors[row][view][2 * node + axis] * this.unit * scale[view]);
   }

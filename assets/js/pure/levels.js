@@ -1,6 +1,6 @@
 // What a schedule says of a time: alpha and sigma as the page shows them.
 
-/** @typedef {{alpha?: number[], sigma?: number[]}} Schedule  A number for each t = 0 .. T; absent where there is none. */
+/** @typedef {{alpha?: number[], sigma?: number[]}} Schedule  A number for each t = 0 .. T, if there is a schedule. */
 
 /** alpha or sigma between two steps. @param {number[]} values @param {number} t */
 export function between(values, t) {
@@ -27,8 +27,8 @@ export function levelAt({alpha, sigma}, t) {
 
 /**
  * The two numbers of the formula on show.
- * mix, reverse: x_t = alpha x_0 + sigma eps; forward: one step of the chain, x_t = sqrt(1 - beta) x_{t-1} + sqrt(beta) z,
- * or, `as it is`, x_{t-1} + sqrt(sigma_t^2 - sigma_{t-1}^2) z.
+ * mix, reverse: x_t = alpha x_0 + sigma eps; forward: one step of the chain,
+ * x_t = sqrt(1 - beta) x_{t-1} + sqrt(beta) z, or, `as it is`, x_{t-1} + sqrt(sigma_t^2 - sigma_{t-1}^2) z.
  * @param {Schedule & {as_it_is?: boolean}} header @param {string} formula @param {number} t
  * @returns {[number, number]}
  */

@@ -53,7 +53,10 @@ export class Pictures {
 
   get layers() { return [...this.melts ? ["x"] : ["x", "x0"], ...this.#real ? ["real"] : []]; }
 
-  /** What is on show at t: the last step that was computed when the walk passes by; of the closed form, t. @param {number} t */
+  /**
+   * What is on show at t: the last step that was computed when the walk passes by; of the closed form, t.
+   * @param {number} t
+   */
   at(t) {
     if (this.melts) return Math.round(t);
     return this.times.findLast(time => time >= t) ?? this.times[0];
@@ -84,7 +87,10 @@ export class Pictures {
     return this.#steps.get(t)?.[layer === "x" ? "x" : "x0"].subarray(start, end);
   }
 
-  /** alpha x0 + sigma eps in variance-preserving coordinates, -1 .. 1 as 0 .. 255. @param {number} t @param {number} start @param {number} end */
+  /**
+   * alpha x0 + sigma eps in variance-preserving coordinates, -1 .. 1 as 0 .. 255.
+   * @param {number} t @param {number} start @param {number} end
+   */
   #melted(t, start, end) {
     const {scratch, header: {alpha, sigma, unit}} = this, pair = this.#pair;
     if (!alpha || !sigma || !pair) return undefined;

@@ -77,7 +77,10 @@ export class ClosedForm extends Points {
   /** There are none: nobody estimates what is known. @param {number} _t @param {Float32Array} out */
   estimates(_t, out) { return out; }
 
-  /** The way of particle i from data to t into out; returns its number of points. @param {number} i @param {number} t @param {Float32Array} out */
+  /**
+   * The way of particle i from data to t into out; returns its number of points.
+   * @param {number} i @param {number} t @param {Float32Array} out
+   */
   trail(i, t, out) {
     for (let k = 0; k <= TRAIL_POINTS; k++) this.positions(t * k / TRAIL_POINTS, out, i, i + 1, 2 * k);
     return TRAIL_POINTS + 1;
@@ -144,14 +147,20 @@ export class Walk extends Points {
     return out;
   }
 
-  /** What the network takes for the data at the last step before t, into out. @param {number} t @param {Float32Array} out */
+  /**
+   * What the network takes for the data at the last step before t, into out.
+   * @param {number} t @param {Float32Array} out
+   */
   estimates(t, out) {
     const q = this.frames[this.header.layers.indexOf("x0")], start = this.before(t) * 2 * this.n;
     for (let i = 0; i < 2 * this.n; i++) out[i] = q[start + i] * this.unit;
     return out;
   }
 
-  /** The way of particle i from its start to t into out; returns its number of points. @param {number} i @param {number} t @param {Float32Array} out */
+  /**
+   * The way of particle i from its start to t into out; returns its number of points.
+   * @param {number} i @param {number} t @param {Float32Array} out
+   */
   trail(i, t, out) {
     const last = this.before(t), stride = Math.max(1, last / TRAIL_POINTS);
     let points = 0;
@@ -173,7 +182,10 @@ export class Shots extends Walk {
     Object.assign(this, {header, order: 1, nfe: null, times: Int32Array.from(header.times ?? [])});
   }
 
-  /** A newer walk takes the place of the newest one, if that is on show. @param {string} kind @param {Uint8Array} payload */
+  /**
+   * A newer walk takes the place of the newest one, if that is on show.
+   * @param {string} kind @param {Uint8Array} payload
+   */
   take(kind, payload) {
     if (kind !== "SHOT") return super.take(kind, payload);
     this.shots.push({step: int32(payload, 1)[0], walk: int16(payload, 8)});

@@ -14,7 +14,7 @@ from torch import Tensor
 from ddpm_core import ParticleNoise
 from ddpm_core.schedules import constant
 from ddpm_ui.exhibits.forward.recipe import Forward
-from ddpm_ui.exhibits.plots import COLOURS, LEGEND, labelled, stroke
+from ddpm_ui.exhibits.plots import LEGEND, coloured, dots, labelled, rule, stroke
 from ddpm_ui.recipes import mixture_of
 from ddpm_ui.words import Message, name_of
 
@@ -26,23 +26,22 @@ def curves(recipe: Forward) -> go.Figure:
     alpha_bar, betas = schedule.alpha_bar.numpy(), schedule.betas.numpy()
     lam = np.where(np.isfinite(schedule.lam.numpy()), schedule.lam.numpy(), np.nan)  # infinite at t = 0
     lines = [
-        ("√ᾱ", t, np.sqrt(alpha_bar), COLOURS["data"], "solid", 1),
-        ("√(1−ᾱ)", t, np.sqrt(1 - alpha_bar), COLOURS["noise"], "solid", 1),
-        ("√β", t[1:], np.sqrt(betas), COLOURS["noise"], "dot", 1),
-        ("√(1−β)", t[1:], np.sqrt(1 - betas), COLOURS["data"], "dot", 1),
-        ("λ = ½ log SNR", t, lam, COLOURS["exact"], "solid", 2),
+        ("√ᾱ", t, np.sqrt(alpha_bar), "data", "solid", 1),
+        ("√(1−ᾱ)", t, np.sqrt(1 - alpha_bar), "noise", "solid", 1),
+        ("√β", t[1:], np.sqrt(betas), "noise", "dot", 1),
+        ("√(1−β)", t[1:], np.sqrt(1 - betas), "data", "dot", 1),
+        ("λ = ½ log SNR", t, lam, "exact", "solid", 2),
     ]
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
-    for name, x, y, colour, dash, row in lines:
-        line = {"color": colour, "dash": dash, "width": 2}
-        figure.add_scatter(x=x, y=y, name=name, mode="lines", line=line, row=row, col=1)
+    for name, x, y, meaning, dash, row in lines:
+        figure.add_scatter(x=x, y=y, name=name, mode="lines", **stroke(meaning, dash), row=row, col=1)
     figure.update_xaxes(range=[0, schedule.T])
     figure.update_xaxes(title="t", row=2, col=1)
     figure.update_yaxes(range=[-0.03, 1.03], row=1, col=1)
     figure.update_yaxes(title="λ", row=2, col=1)
     ends = {"signal": f"{np.sqrt(alpha_bar[-1]):.3g}", "lam": f"{lam[-1]:.3g}"}
-    alt = Message("alt_schedule", {"T": schedule.T, **ends})
-    return figure.update_layout(legend=LEGEND, margin={"l": 48, "r": 12, "t": 36, "b": 40}, meta={"alt": alt})
+    alt, margin = Message("alt_schedule", {"T": schedule.T, **ends}), {"l": 48, "r": 12, "t": 36, "b": 40}
+    return coloured(figure).update_layout(legend=LEGEND, margin=margin, meta={"alt": alt})
 
 
 def why(recipe: Forward) -> go.Figure:
@@ -83,15 +82,14 @@ def forward_reasons(
     for k, (name, exact, meaning) in enumerate(
         (("√(1−β) x + √β z", preserved, "exact"), ("x + √β z", growing, "error"))
     ):
-        figure.add_scatter(x=t, y=exact.tolist(), mode="lines", name=name, line=stroke(meaning), row=1, col=1)
-        dots = [values[k] for values in measured.values()]
-        marker = {"color": COLOURS[meaning], "size": 6}
-        figure.add_scatter(x=list(measured), y=dots, mode="markers", showlegend=False, marker=marker, row=1, col=1)
+        figure.add_scatter(x=t, y=exact.tolist(), mode="lines", name=name, **stroke(meaning), row=1, col=1)
+        points = [both[k] for both in measured.values()]
+        shown = dots(meaning, 6) | {"showlegend": False, "row": 1, "col": 1}
+        figure.add_scatter(x=list(measured), y=points, mode="markers", **shown)
     limit = math.log(2 * math.pi * math.e)
     for (name, values), dash in zip(entropy.items(), ("solid", "dot"), strict=True):
-        line = stroke("data", dash)
-        figure.add_scatter(x=list(measured), y=values, mode="lines", name=name, line=line, row=1, col=2)
-    figure.add_hline(y=limit, line=stroke("noise", "dot"), row=1, col=2)
+        figure.add_scatter(x=list(measured), y=values, mode="lines", name=name, **stroke("data", dash), row=1, col=2)
+    figure.add_hline(y=limit, **rule("noise", "dot"), row=1, col=2)
     said = {"grown": f"{growing[-1]:.2f}", "kept": f"{preserved[-1]:.2f}"}
     ours, even = entropy.values()
     said |= {"first": f"{ours[0]:.2f}", "last": f"{ours[-1]:.2f}", "limit": f"{limit:.2f}"}
@@ -118,9 +116,9 @@ def forgetting(recipe: Forward) -> go.Figure:
 def distances_to_noise(t: Sequence[int], kl: Mapping[str, Sequence[float]], alpha_bar: Tensor) -> go.Figure:
     """KL(x_t || N(0, I)) over t for several data sets, and alpha_bar; all go to 0 together."""
     figure = go.Figure()
-    figure.add_scatter(x=t, y=alpha_bar.tolist(), mode="lines", name="ᾱ", line=stroke("noise", "dot"))
+    figure.add_scatter(x=t, y=alpha_bar.tolist(), mode="lines", name="ᾱ", **stroke("noise", "dot"))
     for (data, values), dash in zip(kl.items(), ("solid", "dash", "dashdot", "longdash"), strict=False):
-        figure.add_scatter(x=t, y=values, mode="lines", name=name_of(data), line=stroke("data", dash))
+        figure.add_scatter(x=t, y=values, mode="lines", name=name_of(data), **stroke("data", dash))
     ends = [values[-1] for values in kl.values()]
     said = {"n": len(kl), "least": f"{min(ends):.2g}", "most": f"{max(ends):.2g}", "alpha_bar": f"{alpha_bar[-1]:.2g}"}
     return labelled(figure, "t", "KL(xₜ ‖ N(0, I)), nats", Message("alt_forgetting", said))

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from ddpm_core import fitted_order
 from ddpm_core.metrics.registry import Metric
-from ddpm_ui.exhibits.plots import COLOURS, LOG, labelled, racer, stroke
+from ddpm_ui.exhibits.plots import LOG, dots, labelled, racer, rule, stroke
 from ddpm_ui.words import Message, name_of
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
@@ -22,9 +22,9 @@ NEVER = 1.6  # times the largest nfe: position of a solver that does not get the
 def _over_evaluations(
     figure: go.Figure, name: str, label: str, meaning: str, place: int, curve: Mapping[int, float], **more
 ) -> None:
-    line = {"color": racer(place), "dash": DASHES[meaning], "width": 2 if meaning == "learned" else 1.5}
+    line = stroke(racer(place), DASHES[meaning], 2 if meaning == "learned" else 1.5)
     figure.add_scatter(
-        x=list(curve), y=list(curve.values()), name=label, legendgroup=name, line=line,
+        x=list(curve), y=list(curve.values()), name=label, legendgroup=name, **line,
         mode="lines+markers", marker={"symbol": SYMBOLS[place], "size": 6 if meaning == "learned" else 4}, **more,
     )  # fmt: skip
 
@@ -33,7 +33,7 @@ def _key_to_dashes(figure: go.Figure, curves: Mapping[tuple[str, str], Any]) -> 
     for meaning, dash in DASHES.items():
         if any(m == meaning for _, m in curves):
             line = stroke("noise", dash)
-            figure.add_scatter(x=[None], y=[None], mode="lines", name=f"{meaning}_denoiser", line=line)
+            figure.add_scatter(x=[None], y=[None], mode="lines", name=f"{meaning}_denoiser", **line)
 
 
 def _leads(curves: Mapping[tuple[str, str], Any], name: str, meaning: str) -> bool:
@@ -67,8 +67,8 @@ def strong_errors(
         label = f"choice_{name} · {promised}"
         _over_evaluations(figure, name, label, meaning, solvers.index(name), curve, showlegend=main)
     _key_to_dashes(figure, curves)
-    figure.add_hline(y=last, line=stroke("noise", "dashdot", width=1))
-    figure.add_scatter(x=[None], y=[None], mode="lines", name="the last step", line=stroke("noise", "dashdot", width=1))
+    figure.add_hline(y=last, **rule("noise", "dashdot", width=1))
+    figure.add_scatter(x=[None], y=[None], mode="lines", name="the last step", **stroke("noise", "dashdot", width=1))
     figure.update_yaxes(LOG)
     listed = (f"{name} {slope:.1f} ({orders[name]})" for name, slope in slopes.items())
     said = {"last": f"{last:.2g}", "slopes": ", ".join(listed) or "–"}
@@ -85,7 +85,7 @@ def law_errors(
     """A distance to the data over nfe: mean and range over seeds; the band of perfect samples is shaded."""
     figure, best = go.Figure(), math.inf
     low, high = band
-    figure.add_hrect(low, high, fillcolor=COLOURS["exact"], opacity=0.2, line_width=0)
+    figure.add_hrect(low, high, templateitemname="exact", opacity=0.2, line_width=0)
     for (name, meaning), curve in curves.items():
         means = {nfe: sum(values) / len(values) for nfe, values in curve.items()}
         up = [max(values) - means[nfe] for nfe, values in curve.items()]
@@ -101,8 +101,8 @@ def law_errors(
         ]
         best = min([best, *reached]) if main else best
     _key_to_dashes(figure, curves)
-    square = {"color": COLOURS["exact"], "symbol": "square", "size": 12, "opacity": 0.3}
-    figure.add_scatter(x=[None], y=[None], mode="markers", name="perfect samples", marker=square)
+    square = dots("exact", 12, symbol="square", opacity=0.3)
+    figure.add_scatter(x=[None], y=[None], mode="markers", name="perfect samples", **square)
     if min([low, *(v for curve in curves.values() for values in curve.values() for v in values)]) > 0:
         figure.update_yaxes(LOG)
     said = {
@@ -126,14 +126,11 @@ def local_errors(rows: Mapping[str, tuple[Sequence[float], Sequence[float]]], so
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.65, 0.35], vertical_spacing=0.04)
     for place, (spacing, (lam, error)) in enumerate(rows.items()):
         at = [x if math.isfinite(x) else None for x in lam]
-        label, colour = f"choice_{spacing}", racer(place)
-        marker = {"symbol": SYMBOLS[place], "size": 6}
-        figure.add_scatter(
-            x=at, y=error, name=label, mode="lines+markers", line={"color": colour}, marker=marker, row=1, col=1
-        )
-        tick = {"symbol": "line-ns-open", "size": 12, "color": colour, "line": {"width": 2}}
+        label, point = f"choice_{spacing}", dots(racer(place), 6, symbol=SYMBOLS[place])
+        figure.add_scatter(x=at, y=error, name=label, mode="lines+markers", **point, row=1, col=1)
+        tick = dots(racer(place), 12, symbol="line-ns-open", line={"width": 2})
         y = [place] * len(at)
-        figure.add_scatter(x=at, y=y, name=label, mode="markers", marker=tick, showlegend=False, row=2, col=1)
+        figure.add_scatter(x=at, y=y, name=label, mode="markers", **tick, showlegend=False, row=2, col=1)
     worst = {spacing: max(error) for spacing, (_, error) in rows.items()}
     gentlest = min(worst, key=lambda spacing: worst[spacing])
     said = {"nfe": nfe, "worst": f"{worst[gentlest]:.3g}"}
@@ -179,9 +176,9 @@ def enough(found: Mapping[str, Rows], nfes: Sequence[int], limit: float) -> go.F
     for meaning, smallest in need.items():
         drawn = [name for name in names if name in smallest]
         symbols = ["circle" if smallest[name] else "circle-open" for name in drawn]
-        marker = {"color": COLOURS[meaning], "size": 10 if meaning == "learned" else 7, "symbol": symbols}
+        marker = dots(meaning, 10 if meaning == "learned" else 7, symbol=symbols)
         x, y = [smallest[name] or never for name in drawn], [names.index(name) for name in drawn]
-        figure.add_scatter(x=x, y=y, mode="markers", name=f"{meaning}_denoiser", marker=marker)
+        figure.add_scatter(x=x, y=y, mode="markers", name=f"{meaning}_denoiser", **marker)
     said = {"n": len(first), "solver": "–", "nfe": "–", "limit": f"{limit:.3g}"}
     if first and first[names[-1]]:
         said |= {"solver": Message(name_of(names[-1]), {}), "nfe": first[names[-1]]}
@@ -201,8 +198,7 @@ def solver_table(rows: Rows, nfes: Sequence[int], limit: float) -> go.Figure:
             z=[[ratio and math.log10(ratio) for ratio in row] for row in every],
             text=[["" if ratio is None else f"{ratio:.1f}" for ratio in row] for row in every],
             texttemplate="%{text}", x=list(map(str, nfes)), y=list(range(len(names))), showscale=False,
-            zmin=-0.3, zmax=1.5, colorscale=[[0, "#009E73"], [0.17, "#bfe3d6"], [0.4, "#f3d9c6"], [1, "#D55E00"]],
-            textfont={"color": "#1b1f24"}, hovertemplate="%{text}<extra></extra>",
+            zmin=-0.3, zmax=1.5, textfont={"color": "#1b1f24"}, hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
     reached = sum(ratio <= 1 for row in ratios.values() for ratio in row)
     said = {"n": len(ratios), "m": len(nfes), "reached": reached}

@@ -12,7 +12,7 @@ def training_charts() -> dict[str, go.Figure]:
     """The empty charts: loss, loss at each noise level, distance."""
 
     def curve(name: str, meaning: str, dash: str = "solid") -> go.Scatter:
-        return go.Scatter(x=[], y=[], name=name, mode="lines", line=stroke(meaning, dash))
+        return go.Scatter(x=[], y=[], name=name, mode="lines", **stroke(meaning, dash))
 
     def chart(x: str, y: str, *traces: go.Scatter, alt: str) -> go.Figure:
         return labelled(go.Figure(list(traces)), x, y, Message(alt, {})).update_yaxes(LOG, nticks=4)

@@ -10,5 +10,5 @@ from tests.ui.toy.recipe import Toy
 
 
 def reach(recipe: Toy) -> go.Figure:
-    line = go.Scatter(x=[0, 10], y=[0, recipe.speed], name="reach", mode="lines", line=stroke("data"))
+    line = go.Scatter(x=[0, 10], y=[0, recipe.speed], name="reach", mode="lines", **stroke("data"))
     return labelled(go.Figure(line), "model_time", "reach", Message("alt_reach", {"speed": f"{recipe.speed:g}"}))
