@@ -16,10 +16,10 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev $(VENV)/.browser
 	npm test --silent
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=30 -m "not slow"
 
 slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=30 -m slow
 
 # Gradio writes stubs beside its components when they are imported; mypy would read them in place of the sources.
 check: $(VENV)/.dev node_modules/.package-lock.json
