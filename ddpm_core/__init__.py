@@ -1,4 +1,4 @@
-"""Diffusion models in their mathematics: from data and schedules to training and metrics. torch and numpy."""
+"""The mathematics of diffusion models, in torch and numpy: data, schedules, models, samplers, training, metrics."""
 
 from ddpm_core.analysis.bound import variational_bound
 from ddpm_core.analysis.convergence import fitted_order, local_errors, path_errors, schedule_for_nfe

@@ -1,4 +1,4 @@
-"""Which device runs this, and how a sampling loop runs there: the only place that knows of CUDA."""
+"""Which device to use and how to run a sampler on it: the only place that knows about CUDA."""
 
 from __future__ import annotations
 
@@ -22,37 +22,39 @@ from ddpm_core.schedules import Schedule
 def pick() -> torch.device:
     """DDPM_DEVICE if set, else CUDA, else MPS, else the CPU.
 
-    Where a GPU is lent for single calls only (ZeroGPU Spaces), the CPU: 2-D sampling happens outside such calls.
+    On ZeroGPU Spaces, which lend a GPU for single calls only, the CPU: 2-D sampling happens outside such calls.
     """
     if name := os.environ.get("DDPM_DEVICE"):
         try:
             return torch.device(name)
         except RuntimeError:
-            raise ValueError(f"DDPM_DEVICE = {name!r} is no device; for example: cpu, cuda, mps") from None
+            raise ValueError(f"DDPM_DEVICE = {name!r} is not a device; use cpu, cuda or mps, for example") from None
     if torch.cuda.is_available() and not os.environ.get("SPACES_ZERO_GPU"):
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def describe(device: torch.device) -> str:
-    """What a person would call it: "CPU", "MPS", "CUDA (NVIDIA H100)"."""
+    """A name for people: "CPU", "MPS", "CUDA (NVIDIA H100)"."""
     name = device.type.upper()
     return f"{name} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else name
 
 
 def precision(device: torch.device) -> str:
-    """In which of PRECISIONS a network of images is fastest there: bfloat16 on a CPU with instructions for it.
+    """The fastest of PRECISIONS for a network of images: bfloat16 on a CPU with instructions for it.
 
-    It hangs on the processor alone, not on a stopwatch: the same machine draws the same picture every time.
+    Depends only on the processor, never on a measurement, so a machine always draws the same picture.
     """
-    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # older torch cannot tell
+    known = (
+        torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    )  # older versions of torch lack it
     return "bfloat16" if device.type == "cpu" and known.get("avx512_bf16") else "float32"
 
 
 def run_sampler(
     name: str, denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, **options
 ) -> Iterator[Step]:
-    """SAMPLERS[name] on the device of x_T [n, ...]: on CUDA replayed as one graph, elsewhere as it stands.
+    """SAMPLERS[name] on the device of x_T [n, ...]: on CUDA replayed as one graph, elsewhere as it is.
 
     KeyError lists the known samplers.
     """
@@ -73,27 +75,27 @@ def sample(name: str, denoiser: Denoiser, schedule: Schedule, noise: ParticleNoi
 
 
 class _Recording:
-    """A whole walk, T steps and all their kernels, captured once as a CUDA graph: a replay is a single launch.
+    """A whole walk, all kernels of its T steps, captured once as a CUDA graph: a replay is a single launch.
 
-    Samplers are recorded as they are. Start and noise are read from fixed buffers that a replay fills first.
+    Samplers are captured as they are. Start and noise are read from fixed buffers that a replay fills first.
     """
 
     def __init__(self, name: str, denoiser: Denoiser, schedule: Schedule, x_T: Tensor, options: dict):
         self.denoiser = denoiser  # keeps the key's id() from being given to another one
         self.lock = threading.Lock()
         self.x_T, self.z = x_T.clone(), torch.zeros(schedule.T + 1, *x_T.shape, device=x_T.device)
-        self.used: set[int] = set()  # the t whose noise the walk asked for
+        self.used: set[int] = set()  # the t whose noise the sampler asked for
 
         def noise(t: int) -> Tensor:
             self.used.add(t)
             return self.z[t]
 
-        ready = prepared(denoiser, schedule.levels)  # copies from the CPU, which a capture cannot hold
+        ready = prepared(denoiser, schedule.levels)  # involves copies from the CPU, which cannot be captured
 
         def record() -> Iterator[Step]:
             return SAMPLERS[name](ready, schedule, self.x_T, noise=noise, **options)
 
-        side = torch.cuda.Stream(x_T.device)  # libraries set themselves up at first use, which a capture must not see
+        side = torch.cuda.Stream(x_T.device)  # libraries initialise at first use, which must not be captured
         side.wait_stream(torch.cuda.current_stream(x_T.device))
         with torch.cuda.stream(side):
             deque(itertools.islice(record(), 3))
@@ -105,7 +107,7 @@ class _Recording:
             self.values = torch.stack([step.prediction.value for step in self.steps])
 
     def replay(self, x_T: Tensor, noise: Noise) -> Iterator[Step]:
-        with self.lock:  # two replays share the buffers; what leaves here is a copy
+        with self.lock:  # replays share the buffers, so the results are copied
             self.x_T.copy_(x_T)
             if used := sorted(self.used):
                 self.z[used] = torch.stack([noise(t).cpu() for t in used]).to(self.z)
@@ -121,7 +123,7 @@ MAX_RECORDINGS = 8
 
 
 def _recording(key: tuple, *walk_arguments) -> _Recording | None:
-    """The recording for `key`, made at first use; None where the walk cannot be captured, which is remembered too."""
+    """The recording for `key`, made at first use; None if the walk cannot be captured, which is remembered too."""
     with _recordings_lock:
         if key not in _recordings:
             try:

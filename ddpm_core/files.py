@@ -1,4 +1,4 @@
-"""Where the files that come with the lab lie: beside the packages in a checkout, inside this one once installed."""
+"""Where shipped files are: beside the packages in a checkout, inside this package once it is installed."""
 
 from pathlib import Path
 

@@ -85,10 +85,10 @@ class Schedule:
 
     @property
     def terminal_snr(self) -> float:
-        """alpha_T^2 / sigma_T^2: how much of the data is left in what should be pure noise."""
+        """alpha_T^2 / sigma_T^2: what is left of the data in what should be pure noise."""
         return ((self.alpha[-1] / self.sigma[-1]) ** 2).item()
 
-    # ---- the forward process: one step of the chain, and the jump that replaces t of them --------------------------
+    # ---- the forward process: one step of the chain, and the jump that replaces t steps ----------------------------
 
     def transition(self, s: int, t: int) -> tuple[float, float]:
         """(ratio, std) of the kernel q(x_t | x_s) = N(ratio x_s, std^2 I), s < t (Kingma et al. 2021, appendix A)."""
@@ -120,9 +120,9 @@ class Schedule:
 
         trailing starts at T, linspace spans 1..T, leading starts at 1 and stops short of T. uniform_lam and karras
         start at T and take the levels nearest to an even grid in lam (Lu et al. 2022), or in (sigma / alpha)^(1/7)
-        (Karras et al. 2022, eq. 5), each level once. They choose among the T levels too, rather than make new ones
-        between them, because some paths are known at their levels only. ValueError unless steps lies in 1..T, KeyError
-        for an unknown spacing.
+        (Karras et al. 2022, eq. 5), each level once. They choose among the T levels rather than make new ones, because
+        some paths are known at their levels only. ValueError unless steps lies in 1..T, KeyError for an unknown
+        spacing.
         """
         if not 1 <= steps <= self.T:
             raise ValueError(f"steps must be between 1 and T = {self.T}, got {steps}")
@@ -142,15 +142,15 @@ class Schedule:
         return Schedule(self.alpha[keep], self.sigma[keep])
 
     def _nearest(self, falling: Tensor, steps: int) -> Tensor:
-        """`steps` of the indices 1..T, ascending, distinct, T among them, where `falling` is nearest to an even grid.
+        """`steps` distinct indices out of 1..T, ascending, T among them, where `falling` is nearest to an even grid.
 
-        falling [T + 1]: what the grid is even in; where it is infinite, at alpha_T = 0, it counts as one level earlier.
+        falling [T + 1]: the variable of the grid; where it is infinite, at alpha_T = 0, the level before stands for it.
         """
         values = torch.where(falling.isfinite(), falling, falling.roll(1))[1:]  # [T]
         grid = torch.linspace(values[-1].item(), values[0].item(), steps, dtype=torch.float64)  # from noise to data
         keep, above = [], self.T + 1
         for left, t in zip(range(steps, 0, -1), (values - grid[:, None]).abs().argmin(1).tolist(), strict=True):
-            above = max(min(t + 1, above - 1), left)  # no level twice, and one for each that is left
+            above = max(min(t + 1, above - 1), left)  # no level twice, and enough levels for the rest
             keep.append(above)
         return torch.tensor([*keep[:0:-1], self.T], dtype=torch.float64)
 
@@ -172,19 +172,19 @@ def from_betas(betas: Tensor) -> Schedule:
 
 
 def even_in_lam(T: int, lam_min: float, lam_max: float) -> Schedule:
-    """Variance preserving: T levels evenly spaced in lam, the half-log-SNR, from lam_max to lam_min; and data."""
+    """Variance preserving: data, and T levels evenly spaced in lam, the half-log-SNR, from lam_max to lam_min."""
     alpha, sigma = amplitudes(_evenly(T, lam_max, lam_min, T))
     return Schedule(torch.cat([alpha.new_ones(1), alpha]), torch.cat([sigma.new_zeros(1), sigma]))
 
 
 def unshrunk(schedule: Schedule) -> Schedule:
-    """The same noise without the factor sqrt(1 - beta): x_t = x_{t-1} + sqrt(beta_t) z, whose variance runs away."""
+    """The same noise without the factor sqrt(1 - beta): x_t = x_{t-1} + sqrt(beta_t) z, whose variance grows."""
     variance = torch.cat([schedule.betas.new_zeros(1), schedule.betas.cumsum(0)])
     return Schedule(torch.ones_like(variance), variance.sqrt())
 
 
 def constant(schedule: Schedule) -> Schedule:
-    """The same beta at every step, and the same alpha_bar_T, but at least float64's eps: 0 cannot be reached evenly."""
+    """The same beta at every step and the same alpha_bar_T, or float64's eps if that is 0, which no beta reaches."""
     end = max(schedule.alpha_bar[-1].item(), torch.finfo(torch.float64).eps)
     beta = 1 - end ** (1 / schedule.T)
     return from_betas(torch.full((schedule.T,), beta, dtype=torch.float64))

@@ -1,1 +1,1 @@
-"""What the three views of diffusion let one see: bound, likelihood, orders, fields, memorisation."""
+"""Analysis of models and samplers: bound, likelihood, orders of convergence, fields, memorisation."""

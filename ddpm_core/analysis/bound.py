@@ -2,9 +2,9 @@
 
 -E log p(x0) <= L_T + L_{T-1} + ... + L_1 + L_0 for x0 from the data, where
 
-    L_T      KL(q(x_T | x0) || prior)                           what of the data is left in the noise
+    L_T      KL(q(x_T | x0) || prior)                           what is left of the data in the noise
     L_{t-1}  KL(q(x_{t-1} | x_t, x0) || p(x_{t-1} | x_t))       one step back, t = 2..T
-    L_0      -log p(x0 | x_1)                                   the last one, a Gaussian density: data are no integers
+    L_0      -log p(x0 | x_1)                                   the last step, a Gaussian density: data are continuous
 
 All Gaussians share their axes, so every term is affine in one number, E|x0 - x0-hat(x_t)|^2.
 """
@@ -30,7 +30,7 @@ class Bound(NamedTuple):
     L_T: float
     L: Tensor  # [T - 1], L_{t-1} for t = 2..T
     L_0: float
-    total: float  # at least the entropy of the data, but for chance
+    total: float  # at least the entropy of the data, up to its standard error
     L_error: Tensor  # [T - 1]
     L_0_error: float
     total_error: float
@@ -41,9 +41,9 @@ def squared_errors(
 ) -> tuple[Tensor, Tensor]:
     """E|x0 - x0-hat(x_t)|^2, summed over coordinates, and its standard error, t = 1..T; [T] float64 each.
 
-    n points a level, fresh at each. The error is what nobody can know and what the denoiser gets wrong,
-    E tr Cov(x0 | x_t) + E|E[x0 | x_t] - x0-hat|^2; x_t decides both, which leaves far less to chance than x0 does. The
-    denoiser is asked in float32.
+    n fresh points at each level. The error is the sum of what no denoiser can know and what this one gets wrong,
+    E tr Cov(x0 | x_t) + E|E[x0 | x_t] - x0-hat|^2. Both depend on x_t only, so the variance of the estimate is far
+    smaller than with x0 itself. The denoiser is asked in float32.
     """
     denoiser, D, shape = prepared(denoiser, schedule.levels), mixture.D, (schedule.T, n, mixture.D)
     x0 = mixture.sample(schedule.T * n, generator=generator).view(shape)
@@ -70,8 +70,8 @@ def variational_bound(
     """The bound for data from `mixture` and p(x_{t-1} | x_t) with this denoiser's mean (Ho et al. 2020, eq. 5 to 8).
 
     variance: "beta", "beta_tilde", or the variances themselves, [T], above 0, for t = 1..T at index t - 1. beta_tilde
-    is 0 at t = 1, which would make the density at x0-hat infinite: L_0 takes that of t = 2 in its place (Nichol &
-    Dhariwal 2021). The prior is where samplers start, N(0, (alpha_T^2 + sigma_T^2) I). n points a term.
+    is 0 at t = 1, which would make the density at x0-hat infinite; L_0 uses that of t = 2 instead (Nichol & Dhariwal
+    2021). The prior is what samplers start from, N(0, (alpha_T^2 + sigma_T^2) I). n points a term.
     Raises KeyError for an unknown variance, ValueError for impossible ones and for beta_tilde of a single step.
     """
     truth = reverse_variances(schedule, "beta_tilde")  # [T], of q(x_{t-1} | x_t, x0)

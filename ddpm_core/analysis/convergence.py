@@ -1,4 +1,4 @@
-"""What evaluations buy: solvers at equal cost, the order of what they get wrong, and what each single step does."""
+"""Convergence: solvers at equal cost, the order of their error, and the error of each single step."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ddpm_core.schedules import Schedule
 
 
 def schedule_for_nfe(name: str, schedule: Schedule, nfe: int, spacing: str = "trailing") -> Schedule:
-    """As many levels of `schedule` as SAMPLERS[name] can walk with `nfe` network evaluations, chosen by `spacing`.
+    """As many levels of `schedule`, chosen by `spacing`, as SAMPLERS[name] can walk with `nfe` network evaluations.
 
-    ValueError where no number of steps has a known price, or none is that cheap.
+    ValueError if its evaluations are not a fixed number per step, or if `nfe` is too small for one step.
     """
     return schedule.subsample(min(steps_for(name, nfe), schedule.T), spacing)
 
 
 def path_errors(name: str, denoiser: Denoiser, schedule: Schedule, noise: ParticleNoise, exact: Tensor) -> Tensor:
-    """How far each particle is from its exact path where one step is left, [n], in standard deviations of the data.
+    """Distance of each particle from its exact path before the last step, [n], in standard deviations of the data.
 
     exact [n, D]: where exact_flow_between carries schedule.scale[-1] * noise.start() to the level t = 1. The last
-    step, from there into data, is the same for every sampler and of no order, so it would hide what the others did.
-    The median over particles shows a solver's order; the mean hangs on the few that start where the flow divides.
+    step, from there into data, is the same for every sampler and of no order, so it would hide the error of the others.
+    The median over particles shows the order; the mean is dominated by the few that start where the flow divides.
     """
     steps = SAMPLERS[name](denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise)
     step = next(step for step in steps if step.t == 1)
@@ -42,11 +42,11 @@ def fitted_order(nfe: Sequence[float], error: Sequence[float]) -> float:
 
 
 def local_errors(name: str, mixture: GaussianMixture, schedule: Schedule, noise: ParticleNoise) -> Tensor:
-    """What each step of a solver does wrong with the exact denoiser, [T] for t = T .. 1 -> t - 1.
+    """Local error of each step t -> t - 1 of a solver with the exact denoiser, [T] for t = T .. 1.
 
-    The root mean square over particles of the distance between where the solver goes from its own x_t and where the
-    exact flow goes from there; in variance-preserving coordinates and standard deviations of the data. It is the local
-    error of Hairer, Norsett & Wanner (1993, II.3). ValueError for a sampler with fresh noise, which follows no flow.
+    The root-mean-square distance, over particles, between the solver's x_{t-1} and where the exact flow goes from the
+    solver's x_t, in variance-preserving coordinates and standard deviations of the data (Hairer, Norsett & Wanner 1993,
+    II.3). ValueError for a sampler with fresh noise, which follows no flow.
     """
     if TRAITS[name].stochastic:
         raise ValueError(f"{name} adds fresh noise: its steps have no local error")

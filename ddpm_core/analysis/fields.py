@@ -1,5 +1,4 @@
-"""Fields over the plane: where to ask a denoiser, what changing from one view of its answer to another costs, and how
-the same answer drives a cloud as a physicist would draw it."""
+"""Fields over the plane: pixels to ask a denoiser at, the rounding error of its views, and the drifts of a cloud."""
 
 from __future__ import annotations
 
@@ -21,9 +20,9 @@ def pixel_centres(view: float, side: int) -> Tensor:
 
 
 def conversion_residual(prediction: Prediction) -> float:
-    """Largest change of eps, over points and coordinates, on its way eps -> x0 -> v -> score -> eps.
+    """Largest change of eps, over points and coordinates, after the conversions eps -> x0 -> v -> score -> eps.
 
-    Zero but for round-off. ValueError at alpha = 0 and at sigma = 0, where one of the views is undefined.
+    Zero up to rounding. ValueError at alpha = 0 and at sigma = 0, where one of the views is undefined.
     """
     there = prediction
     for view in ("eps", "x0", "v", "score"):
@@ -34,7 +33,7 @@ def conversion_residual(prediction: Prediction) -> float:
 class DriftFields(NamedTuple):
     """Velocities [n, 2] at which a cloud p of ink moves at x [n, 2], per step of noise variance beta."""
 
-    drift: Tensor  # -beta x / 2: what the factor sqrt(1 - beta) pulls towards the origin
+    drift: Tensor  # -beta x / 2: the pull of the factor sqrt(1 - beta) toward the origin
     diffusion: Tensor  # -beta grad log p / 2: Fick's law, from dense to thin
     current: Tensor  # their sum: dp/dt = -div(p current), the probability flow (Song et al. 2021, eq. 13)
     unmixing: Tensor  # beta x / 2 + beta grad log p: the drift of the way back in time (Anderson 1982)

@@ -12,11 +12,11 @@ from ddpm_core.models.denoisers import Denoiser
 
 
 def perplexity(mixture: GaussianMixture, x: Tensor, alpha: float, sigma: float) -> Tensor:
-    """How many components x [n, D] may be alpha x0 + sigma eps of: exp of the entropy of P(component | x); [n].
+    """How many components x [n, D] may have come from: exp of the entropy of P(component | x); [n].
 
-    K for equal weights in pure noise, down to 1 where one component explains x. For the mixture of the training points
-    (EmpiricalDenoiser.mixture) it falls to 1 where the exact score stops describing the law and starts to recite: the
-    collapse of Biroli et al. 2024.
+    K for equal weights in pure noise, 1 where one component explains x. For the mixture of the training points
+    (EmpiricalDenoiser.mixture) it falls to 1 where the exact score stops describing the law and recites its training
+    points: the collapse of Biroli et al. 2024.
     """
     noised = mixture.noised(alpha, sigma)
     parts = (torch.special.entr(noised.responsibilities(part)).sum(-1).exp() for part in x.split(1024))
@@ -33,10 +33,10 @@ class Position(NamedTuple):
 def score_position(
     denoiser: Denoiser, empirical: Denoiser, truth: Denoiser, x: Tensor, alpha: float, sigma: float
 ) -> Position:
-    """Where a learned eps lies between that of the training points and that of their law, over the points x [n, D].
+    """Where a learned eps lies between the eps of the training points and that of their law, over points x [n, D].
 
-    `position` is the foot of the perpendicular on the line that joins the two, in the mean over x. How far off that
-    line the model is, `to_truth` and `to_empirical` say; to_truth < to_empirical means that it generalises.
+    `position` is the foot of the perpendicular on the line that joins these two, averaged over x. `to_truth` and
+    `to_empirical` show how far the model is from either; to_truth < to_empirical means that it generalises.
     """
     learned, known, exact = (model(x, alpha, sigma).eps for model in (denoiser, empirical, truth))
     to_empirical, to_truth, apart = (

@@ -1,1 +1,1 @@
-"""What is learned: one prediction in five views, exact and learned denoisers, networks and their files."""
+"""Models: one prediction in five views, exact and learned denoisers, networks and their files."""

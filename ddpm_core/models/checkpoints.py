@@ -23,11 +23,14 @@ FLOATS = {"F16", "BF16", "F32", "F64"}
 
 
 class CheckpointError(ValueError):
-    """The file is not a checkpoint of this project; the message says what is wrong with it."""
+    """The file is not a Diffusion lab checkpoint; the message says what is wrong with it."""
 
 
 def save_checkpoint(path: str | Path, net: nn.Module, metadata: dict) -> None:
-    """Write `net` (one of NETWORKS) with its metadata, which must hold the `target` that it predicts."""
+    """Write `net` (one of NETWORKS) with its metadata, which must name the `target` that it predicts.
+
+    ValueError for another target or suffix, for weights that are not finite, and above MAX_BYTES.
+    """
     if metadata.get("target") not in TARGETS:
         raise ValueError(f"metadata['target'] must be one of {', '.join(TARGETS)}, got {metadata.get('target')!r}")
     if Path(path).suffix != ".safetensors":
@@ -45,11 +48,11 @@ def save_checkpoint(path: str | Path, net: nn.Module, metadata: dict) -> None:
         raise ValueError(f"the weights take {size} bytes; the limit is {MAX_BYTES}")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     safetensors.torch.save_file(tensors, path, metadata={"ddpm_core": json.dumps(described)})
-    Path(path).chmod(0o644)  # safetensors lets nobody else read what it writes
+    Path(path).chmod(0o644)  # safetensors writes files that only their owner can read
 
 
 def names() -> list[str]:
-    """Names of the checkpoints that come with the project."""
+    """Names of the shipped checkpoints."""
     return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
 
 
@@ -82,7 +85,9 @@ def _build(name: str, file) -> tuple[nn.Module, dict]:
         kind = NETWORKS[network.pop("name")]
         target, version = metadata["target"], metadata["format"]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{name} carries no valid description of a network of this project") from error
+        raise CheckpointError(
+            f"{name} is not a Diffusion lab checkpoint: its description is missing or invalid"
+        ) from error
     if version != FORMAT or target not in TARGETS:
         raise CheckpointError(f"{name} has format {version!r} and target {target!r}; known: {FORMAT} and {TARGETS}")
     if not all(type(value) is int and 1 <= value <= MAX_HYPERPARAMETER for value in network.values()):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LAM_RANGE = (-5.0, 6.0)  # what networks are trained on; beyond it a noise level is as good as pure noise, or as data
-SHARPNESS = 4.0  # of the first features: networks learn what varies slowly first (Rahaman et al. 2019), data are thin
+LAM_RANGE = (-5.0, 6.0)  # what networks are trained on; beyond it lies what is practically pure noise, or data
+SHARPNESS = 4.0  # of the first features, as data are thin and networks learn slow variation first (Rahaman et al. 2019)
 
 
 class LamEmbedding(nn.Module):
@@ -29,8 +29,8 @@ class LamEmbedding(nn.Module):
         return torch.cat([phase.sin(), phase.cos()], -1)
 
 
-def _silent(layer: nn.Module) -> nn.Module:
-    """A layer that says nothing before it is trained."""
+def _zeroed(layer: nn.Module) -> nn.Module:
+    """The layer with all parameters zero, so that its output is zero until it is trained."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
@@ -39,9 +39,9 @@ def _silent(layer: nn.Module) -> nn.Module:
 class MLP(nn.Module):
     """x [..., dim], lam that broadcasts to [...] -> [..., dim].
 
-    The noise level acts on every hidden layer through an added vector only: `level(lam)` [depth, width] for one lam
-    shared by all points, where it folds into the layers' biases and costs nothing per point; [..., depth, width] for
-    more. What `level` says of a whole schedule can be had at once and handed to `at`, step by step.
+    The noise level only adds a vector to every hidden layer: `level(lam)`, [depth, width] for one lam shared by all
+    points, where it becomes the layers' biases and costs nothing per point; [..., depth, width] for more. `level` can
+    be computed once for a whole schedule and passed to `at` step by step.
     """
 
     def __init__(self, dim: int = 2, width: int = 40, depth: int = 4):
@@ -52,10 +52,10 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(dim if i == 0 else width, width, bias=False) for i in range(depth))
         shifts = [nn.Linear(32, width), nn.SiLU(), nn.Linear(width, depth * width), nn.Unflatten(-1, (depth, width))]
         self.level = nn.Sequential(LamEmbedding(32), *shifts)
-        self.out = _silent(nn.Linear(width, dim))
+        self.out = _zeroed(nn.Linear(width, dim))
 
     def reset(self, generator: torch.Generator) -> MLP:
-        """Draw the weights again, from `generator`: uniform in +- 1 / sqrt(inputs); the last layer says nothing yet."""
+        """Draw the weights again from `generator`: uniform in +- 1 / sqrt(inputs); the last layer stays zero."""
         for layer in self.modules():
             if isinstance(layer, nn.Linear) and layer is not self.out:
                 for parameter in layer.parameters():
@@ -78,9 +78,9 @@ class MLP(nn.Module):
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Each pixel's channels to mean 0 and variance 1, for x [n, channels, h, w]: group norm with one pixel a group.
+    """Normalises each pixel's channels to mean 0 and variance 1, for x [n, channels, h, w].
 
-    In channels-last memory a pixel's channels are neighbours; groups that span the picture cost four times as much.
+    In channels-last memory a pixel's channels are adjacent; group norm over the whole picture costs four times as much.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class ResidualBlock(nn.Module):
         self.before = nn.Sequential(ChannelNorm(channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1))
         self.norm = ChannelNorm(channels, elementwise_affine=False)
         self.level = nn.Sequential(nn.Linear(features, 2 * channels), nn.Unflatten(1, (2 * channels, 1, 1)))
-        self.after = nn.Sequential(nn.SiLU(), _silent(nn.Conv2d(channels, channels, 3, padding=1)))
+        self.after = nn.Sequential(nn.SiLU(), _zeroed(nn.Conv2d(channels, channels, 3, padding=1)))
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
         scale, shift = self.level(level).chunk(2, 1)
@@ -106,14 +106,17 @@ class ResidualBlock(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """x [n, channels, h, w] -> like x: every pixel asks all others, in heads of 32 channels. Starts as the identity."""
+    """x [n, channels, h, w] -> like x: every pixel attends to all others, in heads of 32 channels.
+
+    It starts as the identity.
+    """
 
     def __init__(self, channels: int):
         super().__init__()
         self.heads = max(1, channels // 32)
         self.norm = ChannelNorm(channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = _silent(nn.Conv2d(channels, channels, 1))
+        self.out = _zeroed(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(self.norm(x)).flatten(2).unflatten(1, (3, self.heads, -1))  # [n, 3, heads, channels, pixels]
@@ -124,10 +127,10 @@ class SelfAttention(nn.Module):
 class UNet(nn.Module):
     """Images [..., 1, 28, 28], lam and label that broadcast to [...] -> like the images (Ronneberger 2015; Ho 2020).
 
-    Down from 28 x 28 to 14 x 14 and 7 x 7 pixels with `fine`, `middle` and `coarse` channels, and up again; what was
-    lost on the way down is added on the way up. Pictures are laid out at 7 x 7, where most of the weights are and where
-    every pixel sees all others; at 28 x 28 a pixel is cheap only if it has few channels. A label is 0 .. classes - 1;
-    the null class, `classes`, is also what None means: any of them (Ho & Salimans 2022).
+    Down from 28 x 28 to 14 x 14 and 7 x 7 pixels with `fine`, `middle` and `coarse` channels, and up again, with skip
+    connections. The layout of a picture is decided at 7 x 7, where most of the weights are and every pixel sees all
+    others; at 28 x 28 pixels must have few channels to be cheap. A label is 0 .. classes - 1; the null class, `classes`
+    or None, means any of them (Ho & Salimans 2022).
     """
 
     def __init__(self, fine: int = 16, middle: int = 32, coarse: int = 96, depth: int = 1, classes: int = 10):
@@ -149,13 +152,13 @@ class UNet(nn.Module):
         self.up = nn.ModuleList([blocks(coarse), blocks(middle), blocks(fine)])
         self.grow = nn.ModuleList([nn.ConvTranspose2d(coarse, middle, 2, 2), nn.ConvTranspose2d(middle, fine, 2, 2)])
         self.last = nn.Sequential(ChannelNorm(fine), nn.SiLU())
-        self.out = _silent(nn.Conv2d(fine, 1, 3, padding=1))
+        self.out = _zeroed(nn.Conv2d(fine, 1, 3, padding=1))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def deepened(self, depth: int) -> UNet:
-        """The same function with `depth` blocks a stage: those that are added begin as the identity (Chen et al. 2016).
+        """The same function with `depth` blocks a stage; added blocks start as the identity (Chen et al. 2016).
 
-        ValueError for less than it has.
+        ValueError for fewer blocks than it has.
         """
         if depth < self.hyperparameters["depth"]:
             raise ValueError(f"depth must be at least {self.hyperparameters['depth']}, got {depth}")
@@ -167,15 +170,15 @@ class UNet(nn.Module):
         of_class = self.label.weight[self.classes if label is None else label]
         level = F.silu(self.lam(lam) + of_class).expand(*x.shape[:-3], -1)  # [..., features]
         level, fine = level.flatten(0, -2), self.stem(x.flatten(0, -4))
-        middle = _through(self.down, self.shrink[0](fine), level)
-        coarse = self.attention(_through(self.bottom, self.shrink[1](middle), level))
-        coarse = _through(self.up[0], coarse, level)
-        middle = _through(self.up[1], middle + self.grow[0](coarse), level)
-        fine = _through(self.up[2], fine + self.grow[1](middle), level)
+        middle = _apply(self.down, self.shrink[0](fine), level)
+        coarse = self.attention(_apply(self.bottom, self.shrink[1](middle), level))
+        coarse = _apply(self.up[0], coarse, level)
+        middle = _apply(self.up[1], middle + self.grow[0](coarse), level)
+        fine = _apply(self.up[2], fine + self.grow[1](middle), level)
         return self.out(self.last(fine)).view(x.shape)
 
 
-def _through(blocks: nn.Module, x: Tensor, level: Tensor) -> Tensor:
+def _apply(blocks: nn.Module, x: Tensor, level: Tensor) -> Tensor:
     for block in blocks.children():
         x = block(x, level)
     return x

@@ -29,7 +29,7 @@ def _nonzero(level: Level, name: str, view: str) -> Level:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a denoiser says of x [n, ...] at the noise level (alpha, sigma). `Prediction.of` checks the view."""
+    """A denoiser's answer at x [n, ...] and the noise level (alpha, sigma). `Prediction.of` checks the view."""
 
     x: Tensor
     alpha: Level

@@ -1,1 +1,1 @@
-"""From noise to data: the registry, one step by every method, and the exact answers beside them."""
+"""Samplers, from noise to data: the registry, every method, and the exact answers to compare them with."""

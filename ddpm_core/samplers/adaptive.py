@@ -1,4 +1,4 @@
-"""A solver of the probability-flow ODE that chooses its own steps, by what they would do wrong."""
+"""A solver of the probability-flow ODE that chooses its own steps from an estimate of their error."""
 
 from __future__ import annotations
 
@@ -12,26 +12,30 @@ from ddpm_core.models.prediction import Prediction
 from ddpm_core.samplers.stepping import Counted, Noise, Step, final_step, in_range, strides_of
 from ddpm_core.schedules import Schedule
 
-SHORTEST = 1e-6  # radians; steps this short are taken whatever they do
+SHORTEST = 1e-6  # radians; a step this short is accepted whatever its error
 
 
 def adaptive(
     denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise, tolerance: float = 1e-3
 ) -> Iterator[Step]:
-    """Steps as long as the error of each, a root mean square over particles and coordinates, stays below `tolerance`.
+    """Steps as long as possible with an error below `tolerance`, root mean square over particles and coordinates.
 
     In variance-preserving coordinates and the angle theta = atan2(sigma, alpha) every path has one flow,
 
         y = cos theta x0 + sin theta eps,    dy/d theta = v(y, theta)    (Salimans & Ho 2022, appendix D),
 
-    regular at both ends. Solved by Bogacki and Shampine's pair of orders 3 and 2 (1989): three evaluations a step, its
-    last the first of the next, and the cubic between both ends of a step for free. So T does not matter: levels that
-    were stepped over are read off that cubic, x and v. Its own dozen lines rather than a library's, because the core
-    needs torch and numpy alone, and a pair of low order is what tolerances of 1e-2 to 1e-5 want.
+    regular at both ends. With k_i = v at the i-th stage and h = the step in theta, Bogacki and Shampine's pair of
+    orders 3 and 2 (1989) is
 
-    tolerance: in standard deviations of the data. One step size serves all particles, so that unlike in any other
-    sampler, particle i depends on the others: within the tolerance. Raises ValueError unless tolerance lies in
-    1e-8 .. 1, FloatingPointError if the flow diverges.
+        y_new = y + h (2 k1 + 3 k2 + 4 k3) / 9,    error = h (-5 k1 + 6 k2 + 8 k3 - 9 k4) / 72:
+
+    three evaluations a step, as k4 is the k1 of the next one. The levels of the schedule that were stepped over are
+    read off the cubic through y, y_new, k1 and k4, so T does not matter. Written here rather than taken from a library
+    because the core needs only torch and numpy, and a pair of low order suits tolerances of 1e-2 to 1e-5.
+
+    tolerance: in standard deviations of the data. All particles share one step size, so unlike in any other sampler
+    particle i depends on the others, within the tolerance. Raises ValueError unless tolerance lies in 1e-8 .. 1,
+    FloatingPointError if the flow diverges.
     """
     in_range("tolerance", tolerance, 1e-8, 1)
     return _adaptive(Counted(denoiser), schedule, x_T, tolerance)

@@ -1,9 +1,11 @@
 """Where the probability flow of a mixture carries noise: the map that every deterministic sampler approximates.
 
-In variance-preserving coordinates, with the angle (alpha, sigma) = (cos a, sin a) for time, the flow is dx/da = v(x, a)
-with v = (alpha x - x0-hat) / sigma (Salimans & Ho 2022, appendix D), from a = pi / 2, noise, to a = 0, data. All of it
-is smooth, the ends too; but data of bandwidth h take shape at angles of the size of h, whence a = h sinh(u) and equal
-steps in u.
+In variance-preserving coordinates, with the angle a as time, (alpha, sigma) = (cos a, sin a), the flow is
+
+    dx/da = v(x, a) = (alpha x - x0-hat) / sigma    (Salimans & Ho 2022, appendix D)
+
+from noise, a = pi / 2, to data, a = 0. It is smooth everywhere, but data of bandwidth h take shape at angles of about
+h. Hence a = h sinh(u) with equal steps in u.
 """
 
 from __future__ import annotations
@@ -16,17 +18,17 @@ from torch import Tensor
 from ddpm_core.data.mixtures import GaussianMixture
 from ddpm_core.schedules import NoiseLevel, Schedule
 
-# Bound on the root-mean-square error of exact_flow on DATASETS, in their units. It comes from the few particles that
-# start where the flow divides between two parts of the data; half of all err by less than a hundredth of it.
+# Bound on the root-mean-square error of exact_flow on DATASETS, in their units. It is dominated by the few particles
+# that start where the flow divides between two parts of the data; the median error is below a hundredth of it.
 ACCURACY = 1e-5
 
 
 def exact_flow(mixture: GaussianMixture, x_T: Tensor, schedule: Schedule, *, steps: int = 64) -> Tensor:
-    """End points x0 [n, D], float64, of x_T [n, D] carried from the last level of `schedule` to data without error.
+    """End points x0 [n, D], float64, of x_T [n, D] carried from the last level of `schedule` to data, to ACCURACY.
 
-    The same x_T that a sampler is given, schedule.scale[-1] times unit noise; of the schedule only that last level
-    matters. `steps` steps of the classical fourth-order Runge-Kutta method: 4 steps evaluations of mixture.denoise, an
-    error that falls as steps^-4. ValueError for a mixture with a zero variance: its flow does not end smoothly.
+    x_T is what a sampler is given, schedule.scale[-1] times unit noise; only the last level of the schedule matters.
+    `steps` steps of the classical fourth-order Runge-Kutta method, four evaluations of mixture.denoise each; the error
+    falls as steps^-4. ValueError for a mixture with a zero variance, whose flow does not end smoothly.
     """
     return exact_flow_between(mixture, x_T, schedule.levels[-1], (1.0, 0.0), steps=steps)
 
@@ -53,7 +55,7 @@ def exact_flow_between(
 
     x, h = x.to("cpu", torch.float64) / math.hypot(*here), (end - top) / steps
     for i in range(steps):
-        u, after = top + i * h, end - (steps - 1 - i) * h  # data, u = 0, is met exactly
+        u, after = top + i * h, end - (steps - 1 - i) * h  # so that the last step ends at u = 0 exactly
         k1 = rate(x, u)
         k2 = rate(x + h / 2 * k1, u + h / 2)
         k3 = rate(x + h / 2 * k2, u + h / 2)

@@ -1,7 +1,7 @@
-"""Beginning or ending elsewhere with the same model: from a noised image, from mixed noise, around known pixels.
+"""Image edits with the same model: starting from a noised image or from mixed noise, keeping known pixels.
 
-Each is a start, a shorter schedule or a wrapped denoiser, so that every sampler does it. Nothing here is about images
-alone: points x [n, ...] of any shape will do.
+Each is a start, a shorter schedule or a wrapped denoiser, so it works with every sampler, and with points x [n, ...] of
+any shape.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ddpm_core.schedules import NoiseLevel, Schedule
 
 
 def back_from(x0: Tensor, schedule: Schedule, t: int, eps: Tensor) -> tuple[Schedule, Tensor]:
-    """x0 [n, ...] noised to level t of `schedule` by unit noise eps, and the schedule that leads back from there.
+    """The schedule from level t back to data, and x0 [n, ...] noised to level t of `schedule` by unit noise eps.
 
-    What is finer than the noise is made anew, what is coarser stays (SDEdit, Meng et al. 2022, section 3). ValueError
+    Details finer than the noise are made anew, coarser ones stay (SDEdit, Meng et al. 2022, section 3). ValueError
     unless t lies in 1 .. T.
     """
     if not 1 <= t <= schedule.T:
@@ -28,11 +28,11 @@ def back_from(x0: Tensor, schedule: Schedule, t: int, eps: Tensor) -> tuple[Sche
     return Schedule(schedule.alpha[: t + 1], schedule.sigma[: t + 1]), schedule.jump(x0, t, eps)
 
 
-def between_noises(a: Tensor, b: Tensor, shares: Tensor) -> Tensor:
-    """Unit noises on the great circle from a to b, both [...], at shares [m] of its angle; [m, ...].
+def interpolated_noise(a: Tensor, b: Tensor, shares: Tensor) -> Tensor:
+    """Spherical interpolation of unit noises a and b, both [...], at shares [m] of the angle between them; [m, ...].
 
-    At 0 it is a and at 1 it is b; in between it is as long as they are, where their mean would be shorter and so not
-    what a model expects (Song et al. 2021, DDIM, eq. 67).
+    Share 0 is a and share 1 is b. In between the noise is as long as they are; their mean would be shorter, which no
+    model was trained for (Song et al. 2021, DDIM, eq. 67).
     """
     cosine = (a * b).sum() / (a.norm() * b.norm())
     angle = cosine.clamp(-1, 1).arccos().clamp(min=1e-4)  # below, the circle is a line
@@ -41,12 +41,14 @@ def between_noises(a: Tensor, b: Tensor, shares: Tensor) -> Tensor:
 
 
 class Inpainting:
-    """A denoiser that knows some coordinates of the clean point: the samples agree there to the last bit, with every
-    sampler that ends on x0-hat itself: all but "adaptive", where it comes back from v, rounded, and "euler_velocity".
+    """A denoiser that knows some coordinates of the clean point.
 
-    known, mask [n, ...] or [...]: x0 where mask is true. Samplers carry what is known through the noise levels with the
-    noise it started from, so the network sees it as noisy as the rest (replacement: Song et al. 2021, appendix I.2;
-    RePaint, Lugmayr et al. 2022). An approximation: what is unknown fits what is known as well as one pass makes it.
+    known, mask [n, ...] or [...]: x0 where mask is true. Samplers carry the known part through the noise levels with
+    the noise it started from, so the network sees it as noisy as the rest (replacement: Song et al. 2021, appendix I.2;
+    RePaint, Lugmayr et al. 2022). An approximation: the unknown part fits the known one as well as one pass makes it.
+
+    Samples agree with `known` to the last bit for every sampler that ends on x0-hat itself: all but "adaptive", where
+    x0-hat is computed from v and rounded, and "euler_velocity".
     """
 
     def __init__(self, denoiser: Denoiser, known: Tensor, mask: Tensor):

@@ -1,7 +1,7 @@
 """Langevin dynamics: follow the score, with noise, at one noise level or down a ladder of them (Song & Ermon 2019).
 
-In theory it samples the noised law at its level; in practice it cannot cross the empty space between far modes, so that
-it keeps whatever share of the particles each mode was given. Starting at a level where the modes are one mends that.
+In theory it samples the noised law at its level. In practice it cannot cross the empty space between distant modes, so
+each mode keeps the particles that it started with. Starting at a level where the modes have merged solves this.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ddpm_core.schedules import Schedule
 
 
 class Move(NamedTuple):
-    k: int  # moves made so far, from 1: as many network evaluations
-    x: Tensor  # [n, ...] where the particles are after it
-    alpha: float  # the noise level that it was made at
+    k: int  # moves so far, counted from 1; as many network evaluations
+    x: Tensor  # [n, ...] where the particles are after this move
+    alpha: float  # the noise level of this move
     sigma: float
 
 
@@ -36,10 +36,11 @@ def _moves(
 def langevin(
     denoiser: Denoiser, x: Tensor, alpha: float, sigma: float, *, step: float = 0.1, steps: int = 100, noise: Noise
 ) -> Iterator[Move]:
-    """`steps` moves of x [n, ...] towards the law of alpha x0 + sigma eps; yields after each.
+    """`steps` moves of x [n, ...] toward the law of alpha x0 + sigma eps; yields after each move
 
-    step: size h of a move in units of sigma^2 (x + h/2 score + sqrt(h) z); the law that it settles in is wider than the
-    true one by a share of at most step / (4 - step) of the variance, and there is none from step = 4 on.
+        x <- x + h/2 score(x) + sqrt(h) z,    h = step sigma^2.
+
+    step: its variance settles at most a share step / (4 - step) above the true one; from step = 4 on it diverges.
     noise: k -> z [n, ...] for move k, such as a ParticleNoise.
     """
     return _moves(denoiser, x, [(alpha, sigma)] * steps, step, noise)
@@ -50,8 +51,8 @@ def annealed(
 ) -> Iterator[Move]:
     """`steps_per_level` moves at each level from T to 1 (Song & Ermon 2019, algorithm 1); yields after each.
 
-    Their step sizes, proportional to sigma^2; x is handed from level to level as it is. It starts well from
-    schedule.scale[-1] * noise.start(), and ends at level 1, with that level's noise still on it.
+    Step sizes are proportional to sigma^2, as theirs; x goes from level to level as it is. A good start is
+    schedule.scale[-1] * noise.start(). The end is at level 1, with that level's noise still in x.
     """
     levels = [level for level in schedule.levels[:0:-1] for _ in range(steps_per_level)]
     return _moves(prepared(denoiser, schedule.levels), x, levels, step, noise)

@@ -1,4 +1,4 @@
-"""The whole trajectory at once: guess it, ask the denoiser everywhere, mend it, again and again."""
+"""The whole trajectory at once: guess it, ask the denoiser at every level in parallel, correct it, repeat."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ from ddpm_core.schedules import Schedule
 
 class Sweep(NamedTuple):
     k: int  # sweeps so far; 0 is the guess
-    x: Tensor  # [T + 1, n, ...] the trajectory, data first; the k nodes after T are exact, the rest is on its way
-    x0: Tensor  # [T + 1, n, ...] what it was made from: x0-hat at the nodes of the trajectory before; x itself at t = 0
-    moved: Tensor  # [] root mean square of what the sweep changed, in variance-preserving coordinates
-    nfe: int  # network evaluations so far; those of one sweep need not wait for one another
+    x: Tensor  # [T + 1, n, ...] the trajectory, data first; the k nodes after T are exact, the rest converges
+    x0: Tensor  # [T + 1, n, ...] the x0-hat it was made from, of the trajectory before; x itself at t = 0
+    moved: Tensor  # [] root mean square change by this sweep, in variance-preserving coordinates
+    nfe: int  # network evaluations so far; those of one sweep are independent of each other
 
 
 def picard_sweeps(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, sweeps: int | None = None) -> Iterator[Sweep]:
     """Picard iteration on DDIM, for x_T [n, ...] (Shih et al. 2023, algorithm 1, with all of T for window).
 
-    Sequential sampling finds x_{t-1} = DDIM(x_t, x0-hat(x_t)) node after node. A sweep takes x0-hat from the
-    trajectory of the sweep before, at all levels in parallel, and then only adds up. After k sweeps the first k nodes
-    are those of `euler`, exactly, and are not asked about again; after T all are, and mostly much earlier all but so.
-    The guess stands still at x_T in variance-preserving coordinates. What is iterated is x0-hat, not eps-hat, so that
-    each node is the noise that is left and a weighted mean of the x0-hats before it, the late ones weighing most.
+    Sequential sampling computes x_{t-1} = DDIM(x_t, x0-hat(x_t)) node after node. Sweep k computes
 
-    sweeps: 1 .. T, by default T. Yields the guess, and the trajectory after every sweep. ValueError for another number.
+        x^k_{t-1} = DDIM(x^k_t, x0-hat(x^{k-1}_t))    for t = T .. 1,
+
+    with x0-hat at all levels in parallel, from the trajectory of the sweep before. After k sweeps the first k nodes are
+    exactly those of `euler` and are not asked about again; after T sweeps all are, and usually nearly so much earlier.
+    The guess stands still at x_T in variance-preserving coordinates. Iterating x0-hat rather than eps-hat makes each
+    node the remaining noise plus a weighted mean of the x0-hats before it, in which the late ones count most.
+
+    sweeps: 1 .. T, by default T. Yields the guess and the trajectory after every sweep. ValueError for another number.
     """
     count = schedule.T if sweeps is None else sweeps
     in_range("sweeps", count, 1, schedule.T)
@@ -45,7 +48,7 @@ def _sweeps(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, count: int) -> 
     x0s, nfe = list(xs), 0
     yield Sweep(0, torch.stack(xs), torch.stack(x0s), torch.full((), torch.inf, device=x_T.device), nfe)
     for k in range(1, count + 1):
-        first = T + 1 - k  # the first node whose x0-hat is not known for good
+        first = T + 1 - k  # the first node whose x0-hat may still change
         x0s[1 : first + 1] = [p.x0 for p in ask_at_once(denoiser, xs[1 : first + 1], level[1 : first + 1])]
         nfe += first * evaluations(denoiser)
         before, xs = xs, list(xs)
@@ -61,9 +64,9 @@ def paradigms(
 ) -> Iterator[Step]:
     """Sampling parallel in time, ParaDiGMS (Shih et al. 2023): the trajectory of `euler`, by `picard_sweeps`.
 
-    sweeps     at most; no more than T, after which nothing is left to mend. Each asks at up to T levels at once
-    tolerance  stop when a sweep moves nodes by less, in standard deviations; 0 makes all sweeps, and decides nothing
-               by what the particles do
+    sweeps     at most, and at most T, after which the trajectory is exact. Each asks at up to T levels at once
+    tolerance  stop when a sweep moves nodes by less, in standard deviations; with 0 all sweeps are made, and their
+               number does not depend on the particles
 
     All evaluations come before the first Step. ValueError for sweeps below 1 or a tolerance outside 0 .. 1.
     """

@@ -16,8 +16,8 @@ DATA_STREAM = 2**32  # later than any step
 class ParticleNoise:
     """Unit normal noise whose row i depends on (seed, t, i) only: not on n, the device or the order of calls.
 
-    numpy's counter-based Philox, keyed by (seed, t) and filled row by row, so that two runs with different samplers or
-    numbers of particles can be compared particle by particle.
+    numpy's counter-based Philox, keyed by (seed, t) and filled row by row, so runs with different samplers or numbers
+    of particles can be compared particle by particle.
     """
 
     def __init__(self, seed: int, n: int, shape: tuple[int, ...] = (2,), device: torch.device | str = "cpu"):
@@ -32,16 +32,16 @@ class ParticleNoise:
     def __call__(self, t: int) -> Tensor:
         """z for the step that leaves t, float32 [n, *shape]."""
         with self.lock:  # two threads may share the noise
-            self.unused["state"]["key"][1] = t  # a new Philox would cost three times as much at every step
+            self.unused["state"]["key"][1] = t  # three times as fast as a new Philox
             self.bits.state = self.unused
             z = self.normal(self.shape, dtype=np.float32)
         return torch.from_numpy(z).to(self.device)
 
     def start(self) -> Tensor:
-        """The unit noise that particles start from [n, *shape]; no step leaves t = 0, so its stream is free for it."""
+        """The unit noise that particles start from [n, *shape], from the stream of t = 0, which no step leaves."""
         return self(0)
 
     def data(self, mixture: GaussianMixture) -> tuple[Tensor, Tensor]:
-        """Particle i's point in the data [n, D] and the component that it belongs to [n], by the same rule."""
+        """Data points [n, D] and their components [n]; row i depends on (seed, i) only."""
         draw = ParticleNoise(self.seed, self.shape[0], (mixture.D + 1,))
         return mixture.components_from_noise(draw(DATA_STREAM))

@@ -6,6 +6,8 @@ Every sampler has the signature
 
 and yields Step(t, x, prediction, nfe) for t = T .. 0; the last one has t == 0 and its x is the sample. `noise` is any
 callable t -> z, the fresh unit noise [n, ...] for the step that leaves t. Start from x_T = schedule.scale[-1] * z.
+
+Read `by_hand` first: DDPM, DDIM and Heun as their papers write them. A new sampler is a function and a row of TRAITS.
 """
 
 from __future__ import annotations
@@ -57,13 +59,13 @@ class Option:
 
 
 class Traits(NamedTuple):
-    """What a sampler promises with its default options."""
+    """A row of the registry: what a sampler promises with its default options, and these options."""
 
     sampler: Callable[..., Iterator[Step]]
-    order: int | None  # error against the exact flow of the same particle ~ nfe^-order; None: it does not follow it
-    per_step: int | None  # network evaluations a step, but one at the last; None: not a fixed number
+    order: int | None  # error against the exact flow of the same particle ~ nfe^-order; None: does not follow the flow
+    per_step: int | None  # network evaluations a step, one at the last step; None: not a fixed number
     stochastic: bool = False  # fresh noise on the way
-    options: tuple[Option, ...] = ()  # its own keywords; those not listed are for code only
+    options: tuple[Option, ...] = ()  # keywords that a user may set; others are for code only
 
 
 TRAITS: dict[str, Traits] = {

@@ -1,7 +1,7 @@
-"""One step back, x_t -> x_{t-1}: the exact law, and the single Gaussian that DDPM puts in its place.
+"""One step back, x_t -> x_{t-1}: the exact law, and the single Gaussian that DDPM uses instead.
 
-The exact p(x_{t-1} | x_t) is a mixture, and as wide and as many-humped as it likes; q(x_{t-1} | x_t, x0) is one narrow
-Gaussian, and DDPM uses it with x0-hat for x0. The two agree when a step adds little noise: why T is large.
+The exact p(x_{t-1} | x_t) is a mixture, possibly wide and with many modes; q(x_{t-1} | x_t, x0) is one narrow Gaussian,
+which DDPM uses with x0-hat for x0. The two agree when a step adds little noise. This is why T is large.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VARIANCES = ("beta", "beta_tilde")
 
 class Estimate(NamedTuple):
     value: float
-    error: float  # standard error of `value`, by chance in the draws that it is the mean of
+    error: float  # its standard error
 
 
 def step_variances(schedule: Schedule) -> Tensor:
@@ -38,7 +38,7 @@ def posterior_coefficients(schedule: Schedule) -> tuple[Tensor, Tensor]:
 
 
 def reverse_variances(schedule: Schedule, variance: str) -> Tensor:
-    """What DDPM takes for Var(x_{t-1} | x_t), t = 1..T; [T] (Ho et al. 2020, section 3.2).
+    """DDPM's choices for Var(x_{t-1} | x_t), t = 1..T; [T] (Ho et al. 2020, section 3.2).
 
     "beta" is the one-step noise of the chain; "beta_tilde" that of q(x_{t-1} | x_t, x0), 0 at t = 1. Else KeyError.
     """
@@ -51,8 +51,8 @@ def reverse_variances(schedule: Schedule, variance: str) -> Tensor:
 def exact_reverse(mixture: GaussianMixture, x: Tensor, schedule: Schedule, t: int) -> GaussianMixture:
     """The law of x_{t-1} given that x_t is the one point x [D]; ValueError unless t is in 1..T.
 
-    x_t = ratio x_{t-1} + noise, so each component of the law of x_{t-1} gets a Kalman update, and for weight the
-    probability that x came from it. Where alpha_t = 0, x_t says nothing and the law of x_{t-1} comes back.
+    x_t = ratio x_{t-1} + noise, so each component of the law of x_{t-1} gets a Kalman update and, as weight, the
+    probability that x came from it. If alpha_t = 0, x_t carries no information and the law of x_{t-1} is unchanged.
     """
     ratio, std = schedule.transition(t - 1, t)
     before, now = (mixture.noised(schedule.alpha[i].item(), schedule.sigma[i].item()) for i in (t - 1, t))
@@ -94,8 +94,8 @@ def gaussian_misfit(
 ) -> Estimate:
     """KL(exact || N(mean, variance I)) in nats, mean [D], by Monte Carlo over n points.
 
-    Never below zero but by chance; the logarithm is of a ratio, so where the two laws agree the error vanishes too.
-    ValueError for a Gaussian without width (beta_tilde at t = 1), from which every law is infinitely far.
+    Below zero only by chance. The estimate averages a log-ratio, so if the two laws agree, its error vanishes too.
+    ValueError for a Gaussian of zero variance (beta_tilde at t = 1), from which every law is infinitely far.
     """
     if not variance > 0:
         raise ValueError(f"the Gaussian needs a variance above 0, got {variance}")
@@ -108,15 +108,15 @@ def gaussian_misfit(
 def principal_marginal(mixture: GaussianMixture) -> tuple[Tensor, GaussianMixture]:
     """The direction [D] in which a mixture is widest, and the law of x's component along it, one-dimensional."""
     axis = torch.linalg.eigh(mixture.covariance)[1][:, -1]
-    along = torch.einsum("i,kij,j->k", axis, mixture.covariances, axis)
-    return axis, GaussianMixture(mixture.weights, mixture.means @ axis[:, None], along, mixture.labels)
+    variances = torch.einsum("i,kij,j->k", axis, mixture.covariances, axis)
+    return axis, GaussianMixture(mixture.weights, mixture.means @ axis[:, None], variances, mixture.labels)
 
 
 def count_modes(mixture: GaussianMixture, *, least: float = 0.01, fineness: int = 2001) -> int:
     """How many maxima the density has along the direction in which the mixture is widest (`principal_marginal`).
 
-    Counted on a grid of `fineness` points over six standard deviations either way; a maximum lower than `least` times
-    the highest is not one that anybody sees.
+    Counted on a grid of `fineness` points over six standard deviations either way, without maxima lower than `least`
+    times the highest, which nobody would see.
     """
     _, marginal = principal_marginal(mixture)
     reach = 6 * marginal.covariance[0, 0].sqrt()

@@ -171,7 +171,7 @@ def test_from_one_noise_to_another_pictures_change_little_by_little():
     assert steps.max() < abs(made.at(0)[0] - made.at(0)[-1]).mean()
 
 
-def test_between_noises_needs_a_sampler_without_fresh_noise():
+def test_interpolated_noise_needs_a_sampler_without_fresh_noise():
     for changes in ({"sampler": "ddpm"}, {"beside": "sampler", "beside_sampler": "ddpm"}):
         with pytest.raises(RecipeError, match=r"^sampler must add no fresh noise"):
             dataclasses.replace(FEW, task="interpolate", **changes)

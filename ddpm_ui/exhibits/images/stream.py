@@ -15,7 +15,7 @@ from ddpm_core.guidance.labels import guided
 from ddpm_core.metrics.image_metrics import in_parts, shipped_classifier
 from ddpm_core.models.checkpoints import names
 from ddpm_core.models.precision import in_precision
-from ddpm_core.samplers.image_edits import Inpainting, back_from, between_noises
+from ddpm_core.samplers.image_edits import Inpainting, back_from, interpolated_noise
 from ddpm_ui.exhibits.images import own_picture
 from ddpm_ui.exhibits.images.recipe import GARMENTS, Images
 from ddpm_ui.recipes import RecipeError
@@ -102,7 +102,7 @@ def beginning(recipe: Images, noise: ParticleNoise) -> tuple[Schedule, Schedule,
     if recipe.task == "back":
         path, _ = back_from(eps, path, min(recipe.level, path.T), eps)
     if recipe.task == "interpolate":
-        eps = between_noises(eps[0], eps[1], torch.linspace(0, 1, recipe.n))
+        eps = interpolated_noise(eps[0], eps[1], torch.linspace(0, 1, recipe.n))
     price = 1 if told(recipe) is None or recipe.weight in (0, 1) else 2  # evaluations per call
     walked = schedule_for_nfe(recipe.sampler, path, recipe.nfe // price, recipe.spacing)
     if recipe.task == "back":

@@ -3,7 +3,7 @@ import torch
 from core_common import close, last, normal
 
 from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, MixtureDenoiser, ParticleNoise
-from ddpm_core.samplers.image_edits import Inpainting, back_from, between_noises
+from ddpm_core.samplers.image_edits import Inpainting, back_from, interpolated_noise
 
 MOONS = DATASETS["two_moons"]()
 EXACT = MixtureDenoiser(MOONS)
@@ -72,8 +72,8 @@ def test_between_two_noises_lies_noise():
     """The ends are the two, to the last bit; every length in between is theirs; equal steps are equal angles."""
     a, b = normal(1, 28, 28, seed=1), normal(1, 28, 28, seed=2)
     b = b * (a.norm() / b.norm())
-    way = between_noises(a, b, torch.linspace(0, 1, 5))
+    way = interpolated_noise(a, b, torch.linspace(0, 1, 5))
     assert way.shape == (5, 1, 28, 28) and torch.equal(way[0], a) and torch.equal(way[-1], b)
     close(way.flatten(1).norm(dim=1), a.norm().expand(5), 1e-6)
     close((way[1:] - way[:-1]).flatten(1).norm(dim=1).std(), 0.0, 1e-5)
-    close(between_noises(a, a, torch.tensor([0.0, 0.3, 1.0])), a.expand(3, 1, 28, 28), 1e-6)
+    close(interpolated_noise(a, a, torch.tensor([0.0, 0.3, 1.0])), a.expand(3, 1, 28, 28), 1e-6)
