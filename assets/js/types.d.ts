@@ -22,7 +22,7 @@ interface Props {
   value: string;
   clock?: string;
   bar?: boolean;
-  shots?: boolean;
+  shots?: Axis;
   choose?: boolean;
   hint?: string;
   height?: number;

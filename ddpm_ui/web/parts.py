@@ -39,8 +39,8 @@ class Stage(Part):
 
     Stages and Charts with the same `clock` move together. With `bar=False` there is no time bar and no address to keep:
     for the second of two pictures that share one clock. With `choose`, a click makes a particle the recipe's
-    `particle`, and the value's `followed` says which it is. With `shots` there is a second bar, for the second
-    axis of its stream. `hint` is what an empty one says.
+    `particle`, and the value's `followed` says which it is. `shots`, an Axis as a dict, is the second axis of its
+    streams and gets a second bar. `hint` is what an empty one says.
     """
 
 

@@ -26,7 +26,7 @@ const chips = LAYERS.map(layer =>
   chip(t(`layer_${layer}`), `data-layer="${layer}" title="${t(`layer_${layer}_title`)}"`)).join("");
 
 /** @param {Props} props */
-const markup = ({bar = true, shots = false}) => `<section class="lab-stage lab-empty${bar ? "" : " lab-bare"}">
+const markup = ({bar = true, shots}) => `<section class="lab-stage lab-empty${bar ? "" : " lab-bare"}">
   <div class="lab-picture-area"><div class="lab-plot" role="img"></div>${TITLE}${Feed.markup()}</div>
   ${Bar.markup()}
   ${shots ? ShotBar.markup() : ""}
@@ -49,6 +49,7 @@ class Stage extends Player {
     this.readout = new Readout(element);
     this.painter = new Painter(this.gd);
     this.shotBar = props.shots ? new ShotBar(element, shot => this.choose(shot)) : null;
+    if (props.shots) this.shotBar?.name(props.shots);
     this.plot = new Plot(this.gd, {
       fit: () => this.fit(),
       dress: () => {
@@ -71,6 +72,7 @@ class Stage extends Player {
     super.load();
     const {layers, links = []} = this.value;
     if (layers) this.showLayers(layers);
+    else this.readLayers();
     if (!this.run && this.props.hint) this.readout.put("title", t(this.props.hint));
     this.describe();
     this.links.replaceChildren(...links.map((/** @type {[string, string]} */ [key, href]) =>

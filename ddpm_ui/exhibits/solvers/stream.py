@@ -39,6 +39,7 @@ from ddpm_ui.recipes import mixture_of
 from ddpm_ui.server import wire
 from ddpm_ui.server.wire import PAUSE, Axis, json_chunk
 
+SWEEPS = Axis("sweep", 0, ("first_guess", "converged"))  # at most one for each step
 FOLLOWED = 300  # particles that are compared with the exact flow, which costs 256 exact evaluations of each
 LIVE = 1000  # particles behind the distance at every step, and behind precision and recall
 NEIGHBOURS = 5  # of precision and recall, which need more points than that
@@ -120,7 +121,7 @@ def sweeps(recipe: Solvers) -> Generator[bytes, None, None]:
     schedule = recipe.full_schedule.subsample(min(PARALLEL_T, recipe.T), recipe.spacing)
     truth = mixture.sample(CLOUD_SIZE, generator=torch.Generator().manual_seed(recipe.seed))
     yield wire.header(
-        Axis("t", schedule.T), levels=schedule, shots=Axis("sweep", schedule.T, ("first_guess", "converged")), n=SWEPT,
+        Axis("t", schedule.T), levels=schedule, shots=SWEEPS._replace(last=schedule.T), n=SWEPT,
         mode="shots", direction="forward", layers=["x"], times=list(range(schedule.T + 1)),
         badge=badge(recipe.denoiser), data=len(truth), title=title(recipe, "choice_paradigms"),
     )  # fmt: skip

@@ -15,7 +15,7 @@ from ddpm_ui.exhibits.exhibit import Exhibit, Stream
 from ddpm_ui.exhibits.particles import network
 from ddpm_ui.exhibits.solvers.figures import FIGURES, figure
 from ddpm_ui.exhibits.solvers.recipe import MAX_RACERS, Racer, Solvers
-from ddpm_ui.exhibits.solvers.stream import race, sweeps
+from ddpm_ui.exhibits.solvers.stream import SWEEPS, race, sweeps
 from ddpm_ui.exhibits.tab import Tab, figure_value, source, stage_value, terminal_note
 from ddpm_ui.web.controls import control
 from ddpm_ui.web.i18n import i18n
@@ -72,7 +72,7 @@ def build() -> Tab:
                 for name in names:
                     chart(name)
             gr.Markdown(i18n("section_parallel"), elem_classes="lab-section")
-            out["sweeps"] = Stage(name="sweeps", clock="sweeps", shots=True)
+            out["sweeps"] = Stage(name="sweeps", clock="sweeps", shots=SWEEPS._asdict())
         with gr.Column(elem_classes="lab-controls"):
             few = ("data", "denoiser", "solvers", "nfe", "spacing", "metric", "stepper")
             controls = {name: control(Solvers, name) for name in few}

@@ -41,6 +41,7 @@ from ddpm_ui.server.wire import Axis, json_chunk
 
 SHOTS = 60  # at most; closer together at the beginning, when the network learns fastest
 SHARE = 0.04  # largest share of the time spent on them
+TRAINING = Axis("step", 0, ("untrained", "trained"))  # its last step is the recipe's
 PARTICLES = 1000
 WALK = SCHEDULES["cosine"](24)
 MEASURED = 500  # particles used for the distance
@@ -96,7 +97,7 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
     noise = ParticleNoise(recipe.seed, PARTICLES)
     truth = mixture.sample(CLOUD_SIZE, generator=torch.Generator().manual_seed(recipe.seed))
     yield wire.header(
-        Axis("t", WALK.T), levels=WALK, shots=Axis("step", config.steps, ("untrained", "trained")), n=PARTICLES,
+        Axis("t", WALK.T), levels=WALK, shots=TRAINING._replace(last=config.steps), n=PARTICLES,
         mode="shots", direction="forward", badge="learned", layers=["x"], times=list(range(WALK.T + 1)),
         data=len(truth), title=title(recipe, "learning"),
     )  # fmt: skip

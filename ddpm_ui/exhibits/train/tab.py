@@ -21,6 +21,7 @@ from ddpm_ui.exhibits.tab import Shown, Tab
 from ddpm_ui.exhibits.train.figures import training_charts
 from ddpm_ui.exhibits.train.recipe import Train
 from ddpm_ui.exhibits.train.routes import ROUTES
+from ddpm_ui.exhibits.train.stream import TRAINING
 from ddpm_ui.recipes import RecipeError, mixture_of
 from ddpm_ui.server import models
 from ddpm_ui.server.uploads import points_from_csv, points_from_picture, points_from_strokes, points_from_word
@@ -78,7 +79,7 @@ def build() -> Tab:
     with gr.Row(elem_classes="lab-row"):
         with gr.Column(elem_classes="lab-picture"):
             message = Note(name="train", visible=False)
-            stage = Stage(name="train", clock="train", shots=True, hint="press_train")
+            stage = Stage(name="train", clock="train", shots=TRAINING._asdict(), hint="press_train")
             with gr.Row(elem_classes="lab-pair"):
                 for name, figure in training_charts().items():
                     Chart(figure.to_json(), name=name, height=260, elem_classes="lab-half")
