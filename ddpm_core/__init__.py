@@ -7,6 +7,7 @@ from ddpm_core.analysis.memorisation import perplexity, score_position
 from ddpm_core.data.datasets import DATASETS
 from ddpm_core.data.mixtures import GaussianMixture
 from ddpm_core.device import sample
+from ddpm_core.guidance.classifier_free import ClassifierFree
 from ddpm_core.metrics.distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
 from ddpm_core.metrics.intervals import Measured, bootstrap_interval, permutation_band
 from ddpm_core.metrics.registry import METRICS, excess_nll, mode_coverage, nearest_distance, strong_error
@@ -33,6 +34,7 @@ __all__ = [
     "SCHEDULES",
     "SPACINGS",
     "CheckpointError",
+    "ClassifierFree",
     "Denoiser",
     "EmpiricalDenoiser",
     "GaussianMixture",

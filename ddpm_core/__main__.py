@@ -70,8 +70,8 @@ def show_images(rows: Iterable[dict], precision: str) -> None:
         for name in ("floor", "ceiling") if k == 0 else ():
             show_row(name, row[name], row["floor"])
         show_row(f"{row['sampler']:<10} {row['nfe']:4} {row['weight']:6}", row, row["floor"])
-    told = f"; means of {row['seeds']} seeds ± their standard deviation" if row["seeds"] > 1 else ""
-    print(f"floor: {row['n']} real images, ceiling: noise; in {precision}{told}")
+    means = f"; means of {row['seeds']} seeds ± their standard deviation" if row["seeds"] > 1 else ""
+    print(f"floor: {row['n']} real images, ceiling: noise; in {precision}{means}")
 
 
 # ---- commands --------------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def exact_reverse(mixture: GaussianMixture, x: Tensor, schedule: Schedule, t: in
     probability that x came from it. If alpha_t = 0, x_t carries no information and the law of x_{t-1} is unchanged.
     """
     ratio, std = schedule.transition(t - 1, t)
-    before, now = (mixture.noised(schedule.alpha[i].item(), schedule.sigma[i].item()) for i in (t - 1, t))
+    before, now = (mixture.noised(*schedule.levels[i]) for i in (t - 1, t))
     x = x.to(torch.float64)
     offset = x - now.means  # [K, D]
     gain = ratio * before.variances / now.variances
@@ -85,7 +85,7 @@ def gaussian_reverse(
     if not 1 <= t <= schedule.T:
         raise ValueError(f"need 1 <= t <= {schedule.T}, got t = {t}")
     of_x0, of_x = (part[t - 1].item() for part in posterior_coefficients(schedule))
-    prediction = denoiser(x, schedule.alpha[t].item(), schedule.sigma[t].item())
+    prediction = denoiser(x, *schedule.levels[t])
     return prediction.blend(of_x, of_x0), reverse_variances(schedule, variance)[t - 1].item()
 
 
