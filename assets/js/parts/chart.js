@@ -108,8 +108,10 @@ class Chart {
     gd.append(this.cursor);
     const {title, badges = [], said = {}} = meta;
     caption.hidden = !title;
-    const lists = Object.entries(said).map(([key, words]) =>
-      ` · ${t(key)}: ${words.map((/** @type {string} */ word) => t(word)).join(", ") || "–"}`);
+    const lists = Object.entries(said).map(([key, words]) => {
+      const listed = words.map((/** @type {string} */ word) => t(word)).join(t("comma")) || "–";
+      return ` · ${t("labelled", {label: t(key), words: listed})}`;
+    });
     caption.replaceChildren(...badges.map((/** @type {string} */ badge) =>
       make("span", {className: `lab-badge ${badge}`, textContent: t(badge)})), title ? t(title) : "", ...lists);
     alt.textContent = meta.alt ? t(.../** @type {[string, object]} */ (meta.alt)) : "";

@@ -167,8 +167,9 @@ class Gallery extends Player {
 
   /** The picture that is followed: what it was told to be, and what a classifier takes it for. @param {Pictures} run */
   #who({n, header: {labels = [], taken}}) {
-    const {followed} = this, told = `${t("picture_of", {i: followed + 1, n})}: ${t(labels[followed])}`;
-    return taken ? `${told} · ${t("taken_for")}: ${t(taken[followed])}` : told;
+    const {followed} = this, told = {label: t("picture_of", {i: followed + 1, n}), words: t(labels[followed])};
+    const judged = taken && {label: t("taken_for"), words: t(taken[followed])};
+    return [told, judged].flatMap(line => line ? [t("labelled", line)] : []).join(" · ");
   }
 
   describe() {

@@ -3,7 +3,7 @@
 import {config} from "../page/config.js";
 import {axis, layout as pageLayout} from "../page/plotly.js";
 import {css} from "../page/theme.js";
-import {t} from "../page/words.js";
+import {t, title} from "../page/words.js";
 import {template} from "../pure/template.js";
 
 /** @typedef {Record<string, any>} Layout */
@@ -17,12 +17,12 @@ const AXIS = /^[xy]axis\d*$/;
  */
 function translate(data, layout) {
   for (const trace of /** @type {{name?: string}[]} */ (data)) {
-    if (trace.name) trace.name = trace.name.split(" · ").map(part => t(part)).join(" · ");
+    if (trace.name) trace.name = title(trace.name.split(" · "));
   }
   for (const [key, axis] of Object.entries(layout)) {
     if (!AXIS.test(key)) continue;
     if (axis.title?.text) axis.title.text = t(axis.title.text);
-    if (axis.ticktext) axis.ticktext = axis.ticktext.map((/** @type {string} */ text) => t(text));
+    if (axis.ticktext) axis.ticktext = axis.ticktext.map((/** @type {string} */ text) => title(text.split(" · ")));
   }
 }
 

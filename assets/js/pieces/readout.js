@@ -5,10 +5,13 @@ import {t, title} from "../page/words.js";
 import {coefficients, levelAt} from "../pure/levels.js";
 import {number} from "../pure/number.js";
 
-/** @typedef {{name: string, value: number | null, floor?: number | null, n?: number | null, unit?: string}} Measured */
+/**
+ * @typedef {{name: string, value: number | null, unit?: string, floor?: number | null, n?: number | null,
+ *   interval?: [number, number], p?: number}} Measured
+ */
 
 const LABELS = {
-  alpha_bar: sub("ᾱ", AT), snr: "SNR", lam: sub("λ", AT), beta: sub("β", AT), nfe: "nfe",
+  alpha_bar: sub("ᾱ", AT), snr: "SNR", lam: sub("λ", AT), beta: sub("β", AT), nfe: "NFE",
   alpha_bar_T: "<var>ᾱ<sub>T</sub></var>", snr_T: "SNR<sub><var>T</var></sub>",
   t: "t", alpha: "α", sigma: "σ", plain_lam: "λ",
 };
@@ -108,10 +111,15 @@ export class Readout {
   get title() { return this.texts.title.textContent ?? ""; }
 }
 
-/** A line for a measurement, with its floor and its n where it has some. @param {Measured} measurement */
-function measured({name, value, floor, n, unit}) {
-  const trust = [floor != null && `${t("floor")} ${number(floor)}`, n != null && `n = ${n}`].filter(Boolean).join(", ");
+/** A line for a measurement, and in brackets how far it can be trusted. @param {Measured} measurement */
+function measured({name, value, unit, floor, n, interval, p}) {
+  const trust = [
+    interval && t("interval", {low: number(interval[0]), high: number(interval[1])}),
+    p != null && t("p_value", {p: number(p, 2)}),
+    floor != null && `${t("floor")} ${number(floor)}`,
+    n != null && `n = ${n}`,
+  ].filter(Boolean).join(t("comma"));
   const figure = Number.isInteger(value) ? String(value) : number(value ?? NaN);
-  const words = [unit ? ` ${unit}` : "", trust && ` (${trust})`];
+  const words = [unit ? ` ${unit}` : "", trust && t("brackets", {words: trust})];
   return make("span", {}, `${t(name)} `, make("b", {textContent: figure}), ...words);
 }
