@@ -1,4 +1,4 @@
-"""Scripts, style and words under addresses that change whenever they do: a browser asks for each once, never again.
+"""Scripts, style and texts at addresses with a content hash, so that a browser fetches each version only once.
 
 Modules import one another by relative paths, so a change in any of them changes the address of all.
 """
@@ -27,13 +27,13 @@ HEAD = (ASSETS / "js" / "head.js").read_text(encoding="utf-8")  # inline in the 
 
 
 def _css() -> str:
-    """The colours that mean something are the figures' own; lab.css says what they are in the dark."""
+    """CSS for the colours with a meaning, which come from the figures; lab.css has their dark variants."""
     colours = "; ".join(f"--lab-{meaning}: {colour}" for meaning, colour in COLOURS.items())
     return f"body {{ {colours} }}\n" + (ASSETS / "lab.css").read_text(encoding="utf-8")
 
 
 def _files() -> dict[str, bytes]:
-    """Path -> content. What a language has no words for is said in English."""
+    """Path -> content. Texts missing in a language fall back to English."""
     scripts = {path.relative_to(ASSETS).as_posix(): path.read_text(encoding="utf-8") for path in ASSETS.rglob("*.js")}
     words = {f"i18n/{name}.json": json.dumps(STRINGS["en"] | own, ensure_ascii=False) for name, own in STRINGS.items()}
     return {path: content.encode() for path, content in sorted((scripts | words | {"lab.css": _css()}).items())}
