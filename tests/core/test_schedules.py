@@ -21,6 +21,7 @@ IN_DIFFUSERS = {"linear": "linear", "scaled_linear": "scaled_linear", "cosine": 
 @pytest.mark.parametrize("T", [1, 2, 10, 1000])
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_goes_from_data_towards_noise(name, T):
+    """Every sampler divides by differences of these levels."""
     s = SCHEDULES[name](T)
     assert s.T == T and s.alpha.dtype == s.sigma.dtype == torch.float64
     assert (s.alpha[0], s.sigma[0], s.alpha_bar[0], s.lam[0]) == (1, 0, 1, math.inf)
@@ -30,6 +31,7 @@ def test_goes_from_data_towards_noise(name, T):
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_signal_share_and_log_snr_are_one_quantity(name):
+    """alpha_bar = sigmoid(2 lam): two names, one number."""
     s = SCHEDULES[name](100)
     close(torch.sigmoid(2 * s.lam), s.alpha_bar)
     close(s.terminal_snr, math.exp(2 * s.lam[-1].item()))
@@ -37,6 +39,7 @@ def test_signal_share_and_log_snr_are_one_quantity(name):
 
 @pytest.mark.parametrize("name", VARIANCE_PRESERVING)
 def test_preserves_variance(name):
+    """Data of variance 1 keep it: what the networks see has one scale."""
     s = SCHEDULES[name](1000)
     close(s.alpha**2 + s.sigma**2, torch.ones_like(s.alpha))
     close(s.alpha_bar[1:], (1 - s.betas).cumprod(0))
@@ -44,6 +47,7 @@ def test_preserves_variance(name):
 
 
 def test_flow_is_straight():
+    """A straight path is what flow matching is about."""
     s = SCHEDULES["flow"](50)
     close(s.alpha + s.sigma, torch.ones(51, dtype=torch.float64))
     close(s.sigma.diff(), torch.full((50,), 1 / 50, dtype=torch.float64))
@@ -73,6 +77,7 @@ def test_betas_agree_with_diffusers(name, T):
 
 @pytest.mark.parametrize("name, beta_start, beta_end", [("linear", 1e-4, 0.02), ("scaled_linear", 0.00085, 0.012)])
 def test_default_beta_range_is_that_of_the_paper(name, beta_start, beta_end):
+    """Ho et al. (2020), section 4."""
     betas = SCHEDULES[name]().betas
     assert len(betas) == 1000
     close(betas[[0, -1]], torch.tensor([beta_start, beta_end], dtype=torch.float64))
@@ -104,6 +109,7 @@ def test_rescaled_linear_has_the_continuous_limit():
 
 @pytest.mark.parametrize("name", HAS_BETA_RANGE)
 def test_rescale_frees_the_end_from_T(name):
+    """Short schedules must end in noise as well, or sampling starts from a wrong law."""
     make = SCHEDULES[name]
     ends = {rescale: [make(T, rescale=rescale).lam[-1].item() for T in (50, 200, 1000, 4000)] for rescale in (0, 1)}
     assert max(ends[1]) - min(ends[1]) < 1 < 4 < max(ends[0]) - min(ends[0])
@@ -192,6 +198,7 @@ def test_subsample_keeps_the_levels_that_diffusers_keeps(spacing, steps):
 @pytest.mark.parametrize("spacing", SPACINGS)
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_subsample_is_a_schedule_of_kept_levels(name, spacing):
+    """Some paths are known at their levels only."""
     full = SCHEDULES[name](23)
     for steps in range(1, 24):
         coarse = full.subsample(steps, spacing)
@@ -278,6 +285,7 @@ def test_the_chain_has_the_closed_form_marginals(name, gaussian, generator):
 
 
 def test_jump_adds_signal_and_noise():
+    """It is linear in both, for images as for points."""
     s = SCHEDULES["karras"](10)
     x0, eps = normal(2, 5, 3)
     for t in range(11):
@@ -289,6 +297,7 @@ def test_jump_adds_signal_and_noise():
 
 
 def test_slopes_of_an_affine_path_are_exact():
+    """The velocity of flow matching has no error there."""
     d_alpha, d_sigma = SCHEDULES["flow"](10).path_slope()
     close(d_alpha, torch.full((11,), -0.1, dtype=torch.float64))
     close(d_sigma, torch.full((11,), 0.1, dtype=torch.float64))

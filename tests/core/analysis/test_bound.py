@@ -127,6 +127,7 @@ def test_each_term_is_the_divergence_it_is_named_for():
 
 
 def test_the_error_of_a_denoiser_is_the_plain_mean_squared_one():
+    """The bound is a weighted sum of these errors, so one of them that is off moves the bound."""
     schedule, n = SCHEDULES["cosine"](5), 20_000
     value, error = squared_errors(wrong, MOONS, schedule, n=n, generator=seeded())
     x0 = MOONS.sample(n, generator=seeded(3))

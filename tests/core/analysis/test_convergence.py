@@ -17,12 +17,14 @@ DETERMINISTIC = [name for name in FIXED if not TRAITS[name].stochastic]
 
 
 def test_two_ways_make_the_whole_way():
+    """The flow has no memory; local errors start it anew at every step."""
     schedule, x_T = SCHEDULES["cosine"](10), normal(100, 2)
     level, middle = schedule.levels, exact_flow_between(ROLL, x_T, schedule.levels[10], schedule.levels[4], steps=48)
     close(exact_flow_between(ROLL, middle, level[4], level[0], steps=48), exact_flow(ROLL, x_T, schedule), 1e-5)
 
 
 def test_the_way_back_is_the_way():
+    """The flow of an ODE can be undone: what is lost both ways is the integrator's own error."""
     x, here, there = normal(100, 2), (0.9, 0.4), (0.5, 2.0)
     away = exact_flow_between(ROLL, x, here, there, steps=64)
     close(exact_flow_between(ROLL, away, there, here, steps=64), x, 1e-6)
@@ -31,6 +33,7 @@ def test_the_way_back_is_the_way():
 @pytest.mark.parametrize("nfe", [1, 2, 7, 20])
 @pytest.mark.parametrize("name", FIXED)
 def test_nobody_spends_more_than_is_there_and_one_step_more_would(name, nfe):
+    """Solvers are compared at equal cost, so none may have more."""
     ask = Counted(MixtureDenoiser(ROLL))
     noise = ParticleNoise(0, 3)
     step = sample(name, ask, schedule_for_nfe(name, KARRAS, nfe), noise)
@@ -38,12 +41,14 @@ def test_nobody_spends_more_than_is_there_and_one_step_more_would(name, nfe):
 
 
 def test_a_power_law_has_its_order():
+    """The order in the figure is this fit."""
     nfe = [10, 20, 40, 80]
     assert fitted_order(nfe, [3 * n**-2.5 for n in nfe]) == pytest.approx(2.5)
 
 
 @pytest.mark.parametrize("name", DETERMINISTIC)
 def test_the_local_error_of_a_single_step_is_its_strong_error(name):
+    """Of one step the two errors are the same distance."""
     schedule, noise = SCHEDULES["cosine"](1), ParticleNoise(1, 50)
     x_T = schedule.scale[-1] * noise.start()
     end = sample(name, MixtureDenoiser(ROLL), schedule, noise).x
@@ -52,6 +57,7 @@ def test_the_local_error_of_a_single_step_is_its_strong_error(name):
 
 @pytest.mark.parametrize("name, order", [("ddim", 1), ("heun", 2), ("dpmpp_2m", 2), ("rk4", 4)])
 def test_a_local_error_is_one_order_smaller_than_the_error(name, order):
+    """Of T local errors of order p + 1 comes a global one of order p."""
     gaussian, noise = GaussianMixture(1.0, [[0.3, -0.2]], [[[1.0, 0.3], [0.3, 0.5]]]), ParticleNoise(0, 50)
 
     def middle(steps):

@@ -27,6 +27,7 @@ def test_a_density_sums_to_one_over_the_pixels():
 @pytest.mark.parametrize("alpha, sigma", LEVELS)
 @pytest.mark.parametrize("dtype, bound", [(torch.float64, 2e-14), (torch.float32, 1e-5)])
 def test_conversions_cost_round_off_alone(alpha, sigma, dtype, bound):
+    """The views are one quantity; what a conversion loses is no property of a model."""
     x = normal(500, 2).to(dtype)
     exact = MixtureDenoiser(DATASETS["two_moons"]())(x, alpha, sigma)
     told = [Prediction.of(x, alpha, sigma, **{view: getattr(exact, view)}) for view in ("x0", "eps", "v", "score")]
@@ -37,6 +38,7 @@ def test_conversions_cost_round_off_alone(alpha, sigma, dtype, bound):
 
 @pytest.mark.parametrize("view", ["x0", "v", "score"])
 def test_a_conversion_that_is_wrong_shows(view, monkeypatch):
+    """The number beside the fields has to find a wrong sign."""
     prediction = Prediction.of(normal(5, 2), 0.8, 0.6, eps=normal(5, 2, seed=2))
     right = vars(Prediction)[view]
     value = right.func if hasattr(right, "func") else right.fget

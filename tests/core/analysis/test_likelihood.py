@@ -40,6 +40,7 @@ def test_divergence_of_an_exact_denoiser_is_the_trace_of_its_jacobian(mixture, a
 @LEVEL
 @pytest.mark.parametrize("target", TARGETS)
 def test_divergence_of_a_network_is_what_finite_differences_find(target, alpha, sigma):
+    """The log density is an integral of it, and forward-mode derivatives are easy to get wrong."""
     denoiser, x, h = small(target), normal(9, 2), 1e-5
     moved = [(denoiser(x + d, alpha, sigma).x0 - denoiser(x - d, alpha, sigma).x0) / (2 * h) for d in h * torch.eye(2)]
     close(divergence(denoiser, x, alpha, sigma), moved[0][:, 0] + moved[1][:, 1], 1e-7)
@@ -75,6 +76,7 @@ def flow_map(gaussian, x0, lam):
 
 
 def test_the_path_is_the_closed_form_of_a_gaussian(gaussian):
+    """The one case in which the whole path is known."""
     x0 = gaussian.mean + normal(20, 2)
     path = flow_log_prob(MixtureDenoiser(gaussian), x0).path
     close(path, flow_map(gaussian, x0, LEVELS), 2e-5)
@@ -85,6 +87,7 @@ def fitted_slope(x, errors):
 
 
 def test_it_converges_with_the_fourth_power_of_the_step(gaussian):
+    """As a Runge-Kutta method of order 4 must; a slip in one stage costs an order."""
     x0 = gaussian.mean + normal(20, 2)
 
     def at(N):

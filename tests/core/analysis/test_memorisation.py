@@ -39,6 +39,7 @@ def test_perplexity_is_two_to_the_bits_of_bayes_rule(alpha, sigma):
 
 @pytest.mark.parametrize("n", [50, 500])
 def test_all_points_matter_in_pure_noise_and_one_at_last(n):
+    """The two ends of what a perfect model of a finite set does."""
     mixture = training_set(n).mixture
     close(perplexity(mixture, normal(20, 2), 0.0, 1.0), torch.full((20,), float(n)), 1e-9)
     close(perplexity(mixture, mixture.means[:20], 1.0, 1e-5), torch.ones(20), 1e-9)
@@ -76,6 +77,7 @@ def test_a_model_made_between_the_two_is_found_there(share, off):
 
 
 def test_distances_are_those_of_eps_per_coordinate():
+    """The position is a ratio of such distances."""
     points, x = normal(7, 2), normal(9, 2)
     memory, nothing = EmpiricalDenoiser(points), lambda x, a, s: Prediction.of(x, a, s, eps=0 * x)
     eps = (x - 0.8 * memory.mixture.denoise(x, 0.8, 0.6)) / 0.6

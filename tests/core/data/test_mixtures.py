@@ -61,6 +61,7 @@ def grid(mixture, fineness=1):
 
 @small
 def test_density_agrees_with_scipy(mixture):
+    """All that is called exact rests on this density."""
     x = 2 * normal(50, mixture.D)
     parts = [stats.multivariate_normal(m, C).pdf(x) for m, C in zip(mixture.means, mixture.covariances, strict=True)]
     close(mixture.log_prob(x), np.log(mixture.weights.numpy() @ np.stack(parts)), 1e-10)
@@ -69,6 +70,7 @@ def test_density_agrees_with_scipy(mixture):
 @every
 @levels
 def test_score_is_the_gradient_of_the_log_density(mixture, alpha, sigma):
+    """What every network is held against."""
     noised = mixture.noised(alpha, sigma)
     x = (2 * normal(40, mixture.D)).requires_grad_()
     noised.log_prob(x).sum().backward()
@@ -77,6 +79,7 @@ def test_score_is_the_gradient_of_the_log_density(mixture, alpha, sigma):
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_density_integrates_to_one(name):
+    """Excess NLL compares densities, so each has to have the mass 1."""
     x, area = grid(EVERY[name])
     close(sum(EVERY[name].log_prob(part).exp().sum() for part in x.split(4096)) * area, 1.0, 1e-7)
 
@@ -93,6 +96,7 @@ def test_noised_density_is_the_convolution(mixture, alpha, sigma):
 
 @small
 def test_noising_twice_is_noising_once(mixture):
+    """A noised mixture is a mixture: why every noise level has an exact answer."""
     x = normal(20, mixture.D)
     once = mixture.noised(0.8 * 0.5, math.hypot(0.5 * 0.6, 0.7))
     close(mixture.noised(0.8, 0.6).noised(0.5, 0.7).log_prob(x), once.log_prob(x), 1e-10)
@@ -140,6 +144,7 @@ def test_posterior_moments_are_those_of_weighted_samples(mixture, alpha, sigma, 
 
 @every
 def test_denoising_forgets_noise_at_one_end_and_the_point_at_the_other(mixture):
+    """The first step of sampling starts where x says nothing."""
     x = normal(10, mixture.D)
     close(mixture.denoise(x, 1.0, 0.0), x, 1e-10)
     close(mixture.denoise(x, 0.0, 1.0), mixture.mean.expand_as(x), 1e-10)
@@ -182,6 +187,7 @@ def test_labels_come_as_often_as_their_weight(mixture, generator):
 
 @every
 def test_particle_i_needs_its_own_noise_only(mixture):
+    """Runs of different sizes are compared particle by particle."""
     z = normal(50, mixture.D + 1)
     x, k = mixture.components_from_noise(z)
     for rows in (slice(0, 1), slice(0, 7), slice(20, 31)):
@@ -205,6 +211,7 @@ def test_a_component_of_no_weight_is_never_drawn(generator):
 
 
 def test_sampling_is_decided_by_the_generator_alone():
+    """Every picture is a link, so the same recipe must give the same points."""
     mixture = MIXTURES["full"]
     draw = [mixture.sample(5, generator=torch.Generator().manual_seed(s)) for s in (3, 3, 4)]
     assert torch.equal(draw[0], draw[1]) and not torch.equal(draw[0], draw[2])
@@ -277,6 +284,7 @@ def test_standardising_only_changes_coordinates(mixture):
 
 @small
 def test_component_of_is_the_most_probable_one(mixture):
+    """It decides the colour of every particle."""
     x = normal(100, mixture.D)
     parts = [stats.multivariate_normal(m, C).logpdf(x) for m, C in zip(mixture.means, mixture.covariances, strict=True)]
     assert mixture.component_of(x).tolist() == (np.stack(parts).T + mixture.weights.log().numpy()).argmax(1).tolist()

@@ -65,12 +65,14 @@ def test_the_band_is_what_shuffling_by_hand_gives(metric):
 
 @cheap
 def test_clouds_of_different_laws_have_the_smallest_p(metric):
+    """A test without power would never find anything wrong."""
     a, b = normal(200, 2), 4 + normal(200, 2, seed=2)
     band = permutation_band(metric, a, b, repeats=99, generator=seeded())
     assert band.p == 0.02 and not band.low <= metric(a, b).value <= band.high
 
 
 def test_a_copy_is_as_suspicious_as_a_stray():
+    """Too small a distance is a sign of copies, too."""
     assert permutation_band(sliced_w2, normal(100, 2), normal(100, 2), repeats=99, generator=seeded()).p == 0.02
 
 
@@ -125,6 +127,7 @@ def test_intervals_hold_the_share_of_lost_modes(lost, n, times):
 
 
 def test_intervals_shrink_with_n():
+    """Like n^(-1/2): sixteen times the particles, a quarter of the width."""
     ends = normal(6400, 2)
     widths = []
     for n in (400, 6400):

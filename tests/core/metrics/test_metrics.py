@@ -71,6 +71,7 @@ def test_energy_distance_agrees_with_scipy(m):
 
 
 def test_energy_distance_is_its_definition():
+    """By scipy's pairwise distances; ours goes block by block."""
     a, b = truth(ROLL, 1300, 1).numpy(), truth(EIGHT, 700, 2).numpy()
     mean = lambda x, y: spatial.distance.cdist(x, y).mean()  # noqa: E731
     measured = energy_distance(torch.from_numpy(a), torch.from_numpy(b))
@@ -106,6 +107,7 @@ def kernel_mean(x, y, h, but_itself):
 
 @pytest.mark.parametrize("h", [0.1, 0.5, 2.0])
 def test_mmd_is_its_definition(h):
+    """By scipy's pairwise distances; ours goes block by block."""
     a, b = truth(ROLL, 1300, 1), truth(EIGHT, 700, 2)
     expected = kernel_mean(a, a, h, True) + kernel_mean(b, b, h, True) - 2 * kernel_mean(a, b, h, False)
     assert mmd(a, b, bandwidth=h).value == pytest.approx(expected, rel=1e-9)
@@ -140,6 +142,7 @@ PAIRS = {
 @pytest.mark.parametrize("k", [1, 3, 5])
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_precision_and_recall_are_their_definitions(pair, k):
+    """By sorting all distances; ours takes the k-th nearest only."""
     a, b = pair()
     real = precision(a, b, k=k)
     assert real.value == pytest.approx(share_inside(a, b, k), rel=1e-12) and real.n == len(a)
@@ -148,6 +151,7 @@ def test_precision_and_recall_are_their_definitions(pair, k):
 
 @pytest.mark.parametrize("pair", [pair for name, pair in PAIRS.items() if name != "repeated"])
 def test_one_nn_accuracy_is_its_definition(pair):
+    """By the whole matrix of distances."""
     a, b = pair()
     distance = spatial.distance.cdist(torch.cat([a, b]), torch.cat([a, b]))
     np.fill_diagonal(distance, np.inf)
@@ -202,6 +206,7 @@ def test_perfect_samples_have_each_mode_in_proportion(name):
 
 @pytest.mark.parametrize("missing", [[0], [2, 5], []])
 def test_missing_modes_cost_their_weight(missing):
+    """So the number can be read as a share of the samples."""
     kept = [k for k in range(8) if k not in missing]
     x = truth(GaussianMixture(1.0, EIGHT.means[kept], EIGHT.covariances[kept]), 500, 1)
     found = mode_coverage.rows(x, EIGHT)[0].mean(0) + mode_weights(EIGHT)
@@ -213,6 +218,7 @@ def test_missing_modes_cost_their_weight(missing):
 
 
 def test_strong_error_is_the_distance_of_each_to_its_own_end():
+    """Which no distance of laws sees: the same cloud in another order is far off."""
     ends = normal(500, 2)
     step = torch.tensor([0.3, -0.4])
     assert strong_error(ends, ends) == (0.0, ACCURACY, 500)
@@ -227,12 +233,14 @@ def test_strong_error_is_the_distance_of_each_to_its_own_end():
 
 @distances
 def test_a_cloud_is_at_no_distance_from_itself(distance):
+    """The first axiom of a distance, in whatever order the points come."""
     a = truth(ROLL, 500, 1)
     assert abs(distance(a, a).value) < 1e-9 and abs(distance(a, a.flip(0)).value) < 1e-9
 
 
 @two_sample
 def test_metrics_are_repeatable_and_ignore_the_order_of_particles(metric):
+    """A cloud has no order, and a number on the page must not flicker."""
     a, b = truth(ROLL, 200, 1), truth(EIGHT, 200, 2)
     assert metric(a, b) == metric(a, b) and metric(a, b).n == 200
     assert metric(a.flip(0), b[torch.randperm(200)]).value == pytest.approx(metric(a, b).value, rel=1e-9)
@@ -267,6 +275,7 @@ def test_metrics_take_float32_and_say_when_a_point_is_lost(metric):
 
 @distances
 def test_distances_scale_with_the_units(distance):
+    """They are in standard deviations of the data, of whatever size."""
     a, b = truth(ROLL, 300, 1), truth(EIGHT, 300, 2)
     once, twice = distance(a, b), distance(2 * a, 2 * b)
     assert twice[:2] == pytest.approx((2 * once.value, 2 * once.floor), rel=1e-6)
@@ -274,11 +283,13 @@ def test_distances_scale_with_the_units(distance):
 
 @pytest.mark.parametrize("metric", [one_nn_accuracy, precision, recall])
 def test_neighbours_do_not_care_about_the_units(metric):
+    """Who is nearest does not change with the scale."""
     a, b = truth(ROLL, 300, 1), truth(ROLL, 300, 2)
     assert metric(3 * a, 3 * b) == metric(a, b)
 
 
 def test_exact_w2_obeys_the_triangle_and_is_not_below_sliced():
+    """A projection only shortens distances."""
     a, b, c = truth(ROLL, 200, 1), truth(EIGHT, 200, 2), normal(200, 2)
     W = lambda x, y: exact_w2(x, y).value  # noqa: E731
     assert W(a, c) <= W(a, b) + W(b, c)
@@ -357,6 +368,7 @@ def test_perfect_samples_have_no_excess_on_average(mixture, n, times):
 @pytest.mark.parametrize("n, times", [(300, 20), pytest.param(1000, 100, marks=pytest.mark.slow)])
 @distances
 def test_perfect_samples_are_at_the_floor(distance, n, times):
+    """The floor is what a perfect model would get, so a value is read in its units."""
     measured = [distance(truth(ROLL, n, 2 * seed), truth(ROLL, n, 2 * seed + 1)) for seed in range(times)]
     ratio = torch.tensor([m.value / m.floor for m in measured])
     assert ratio.median() == pytest.approx(1, abs=1.6 / times**0.5) and ratio.max() < 8

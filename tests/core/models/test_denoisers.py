@@ -53,6 +53,7 @@ def test_empirical_denoiser_is_bayes_rule_on_a_finite_set(alpha, sigma):
 @pytest.mark.parametrize("alpha, sigma", LEVELS)
 @pytest.mark.parametrize("name", DATASETS)
 def test_exact_score_is_that_of_the_noised_law(name, alpha, sigma):
+    """Score and denoiser are one answer in two coordinates (Tweedie)."""
     mixture = DATASETS[name]()
     x = alpha * mixture.means[:10] + sigma * normal(len(mixture.means[:10]), 2)
     close(MixtureDenoiser(mixture)(x, alpha, sigma).score, mixture.noised(alpha, sigma).score(x), 1e-9)

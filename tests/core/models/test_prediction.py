@@ -25,6 +25,7 @@ def pair():
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("given", VIEWS)
 def test_any_view_gives_back_the_point_and_the_noise(given, level, pair):
+    """The five views are one prediction: none of them loses anything."""
     (x0, eps), (alpha, sigma) = pair, LEVELS[level]
     x = alpha * x0 + sigma * eps
     source = Prediction.of(x, alpha, sigma, x0=x0)
@@ -99,6 +100,7 @@ def test_velocity_is_v_only_on_the_circle(pair):
 
 @pytest.mark.parametrize("alpha, sigma", [(1.0, 0.0), (0.0, 1.0)])
 def test_v_alone_is_enough_at_both_ends(alpha, sigma, pair):
+    """Why the networks predict v: eps says nothing at alpha = 0, x0 nothing at sigma = 0."""
     x0, eps = pair
     prediction = Prediction.of(alpha * x0 + sigma * eps, alpha, sigma, v=alpha * eps - sigma * x0)
     close(prediction.x0, x0)

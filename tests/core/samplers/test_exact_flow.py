@@ -32,6 +32,7 @@ def rms(x):
 
 @ENDS
 def test_the_flow_of_a_gaussian_is_its_closed_form(gaussian, alpha, sigma):
+    """The one law whose flow is known by hand."""
     schedule = ending_at(alpha, sigma)
     x_T = schedule.scale[-1] * normal(500, 2)
     close(exact_flow(gaussian, x_T, schedule), gaussian_map(gaussian, x_T, alpha, sigma), 1e-7)
@@ -47,6 +48,7 @@ def test_a_thin_gaussian_in_three_dimensions_has_no_worse_an_answer():
 
 
 def test_it_is_of_fourth_order():
+    """As a Runge-Kutta method of order 4 must be; a slip in one stage costs an order."""
     x_T = normal(200, 2)
     reference = exact_flow(ROLL, x_T, TO_NOISE, steps=256)
     errors = [rms(exact_flow(ROLL, x_T, TO_NOISE, steps=steps) - reference) for steps in (32, 64)]

@@ -20,6 +20,7 @@ def end(moves):
 
 
 def test_moves_are_counted_and_each_has_noise_of_its_own():
+    """Noise that comes twice makes the moves depend on one another."""
     noise, schedule, keys = ParticleNoise(0, 5), SCHEDULES["karras"](4), []
 
     def counting(k):
@@ -35,6 +36,7 @@ def test_moves_are_counted_and_each_has_noise_of_its_own():
 
 @pytest.mark.parametrize("path", SCHEDULES)
 def test_annealing_is_langevin_at_one_level_after_the_other(path):
+    """There is nothing else in it."""
     schedule, noise, x = SCHEDULES[path](5), ParticleNoise(0, 5), normal(5, 2)
     whole = list(annealed(MOONS, schedule, x, steps_per_level=4, step=0.2, noise=noise))
     for level, t in enumerate(range(5, 0, -1)):
@@ -57,6 +59,7 @@ def test_without_noise_a_move_climbs_the_log_density():
 
 
 def test_particle_i_does_not_depend_on_how_many_there_are():
+    """Runs of different sizes are compared particle by particle."""
     few, many = (
         end(annealed(MOONS, SCHEDULES["flow"](6), noise.start().double(), steps_per_level=5, noise=noise))
         for noise in (ParticleNoise(3, 4), ParticleNoise(3, 300))

@@ -14,6 +14,7 @@ def philox(seed, t, *shape):
 
 @pytest.mark.parametrize("seed", [0, 7, 2**64 - 1])
 def test_noise_is_a_stream_of_its_own_for_every_step_in_any_order(seed):
+    """Two samplers that step differently still meet the same noise at t."""
     noise = ParticleNoise(seed, 33)
     for t in (1000, 0, 3, 1000, 2**32, 0):
         assert noise(t).equal(philox(seed, t, 33, 2))
@@ -28,6 +29,7 @@ def test_the_noise_of_a_step_does_not_change_with_the_next():
 
 
 def test_two_threads_may_share_the_noise():
+    """The server samples for several people at once."""
     noise, wrong = ParticleNoise(2, 5_000), []
 
     def draw(t):

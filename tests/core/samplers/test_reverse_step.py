@@ -67,6 +67,7 @@ def test_the_exact_law_is_bayes_rule(mixture, schedule):
 
 
 def test_from_pure_noise_nothing_is_learnt():
+    """At alpha = 0 the posterior is the prior."""
     schedule, mixture = PATHS["flow"], MIXTURES["full"]
     law = exact_reverse(mixture, torch.tensor([3.0, -5.0]), schedule, schedule.T)
     before = mixture.noised(schedule.alpha[-2].item(), schedule.sigma[-2].item())
@@ -114,6 +115,7 @@ def test_the_gaussian_is_exact_for_data_at_the_point_that_the_denoiser_names(mix
 @mixtures
 @paths
 def test_a_perfect_denoiser_gives_the_exact_mean(mixture, schedule):
+    """DDPM's mean is exact; only its shape and its variance are approximations."""
     for t in times(schedule):
         x = noisy(mixture, schedule, t)
         mean, _ = gaussian_reverse(MixtureDenoiser(mixture), x, schedule, t, "beta")
@@ -132,6 +134,7 @@ def test_going_back_from_x_t_restores_the_law_of_x_t_minus_1_given_x0(schedule):
 
 @pytest.mark.parametrize("path", ["linear", "cosine", "strides"])
 def test_the_variance_called_beta_is_beta(path):
+    """Ho et al. name one of their two choices so."""
     close(step_variances(PATHS[path]), PATHS[path].betas, 1e-10)
 
 
@@ -205,6 +208,7 @@ def test_a_hump_that_nobody_sees_is_none():
 
 
 def test_the_principal_marginal_is_the_law_of_the_widest_component():
+    """It is what the page draws of a step back."""
     mixture = MIXTURES["three dimensions"]
     axis, marginal = principal_marginal(mixture)
     x = mixture.sample(50_000, generator=torch.Generator().manual_seed(0))

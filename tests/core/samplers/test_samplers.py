@@ -33,6 +33,7 @@ ddpm, ddim, euler, euler_velocity = (SAMPLERS[name] for name in ("ddpm", "ddim",
 @pytest.mark.parametrize("T", [1, 2, 7])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_walks_from_T_to_0_and_counts_every_evaluation(variant, schedule, T):
+    """Solvers are compared by these counts."""
     (name, options), schedule, asked = variant, SCHEDULES[schedule](T), []
 
     def counting(x, alpha, sigma):
@@ -73,6 +74,7 @@ def test_images_and_float32_stay_what_they_are(variant, shape):
 
 
 def test_particle_i_does_not_depend_on_how_many_there_are(variant):
+    """Runs of different sizes are compared particle by particle."""
     (name, options), schedule = variant, SCHEDULES["linear"](30, rescale=True)
     denoiser = MixtureDenoiser(DATASETS["two_moons"]())
     noises = [ParticleNoise(3, n) for n in (4, 300)]
@@ -124,6 +126,7 @@ def test_an_option_refuses_what_lies_beyond_its_range():
 @pytest.mark.parametrize("steps", [60, 20, 7, 1])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_ddim_with_eta_one_is_ddpm_with_beta_tilde_on_every_stride(schedule, steps, spacing):
+    """Song et al. (2021), section 4.1: two derivations of one sampler."""
     schedule = SCHEDULES[schedule](60).subsample(steps, spacing)
     start, noise = schedule.scale[-1] * normal(9, 2), ParticleNoise(0, 9)
     walks = ddim(EIGHT, schedule, start, noise=noise, eta=1.0), ddpm(EIGHT, schedule, start, noise=noise)
@@ -133,12 +136,14 @@ def test_ddim_with_eta_one_is_ddpm_with_beta_tilde_on_every_stride(schedule, ste
 
 @pytest.mark.parametrize("path", SCHEDULES)
 def test_euler_in_edm_coordinates_is_ddim_on_every_path(path):
+    """Two names of one method, written twice here."""
     schedule = SCHEDULES[path](20)
     start = schedule.scale[-1] * normal(50, 2)
     close(*(last(sampler(EIGHT, schedule, start, noise=None)) for sampler in (euler, ddim)))
 
 
 def test_euler_on_the_velocity_is_ddim_where_the_path_is_affine_and_only_there():
+    """Which coordinates Euler's method takes matters, but on a straight path."""
     denoiser, start = MixtureDenoiser(DATASETS["two_moons"]()), normal(50, 2)
     flow, cosine = (
         [last(sampler(denoiser, SCHEDULES[path](50), start, noise=None)) for sampler in (euler_velocity, ddim)]
@@ -208,6 +213,7 @@ def test_ddpm_agrees_with_diffusers(variance, variance_type, steps, prediction_t
 
 
 def test_euler_on_the_flow_path_agrees_with_diffusers():
+    """The sign of the velocity and the direction of time are easily swapped."""
     theirs, schedule = diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=50), SCHEDULES["flow"](50)
     theirs.set_timesteps(50)
     walk = list(euler(MixtureDenoiser(DATASETS["swiss_roll"]()), schedule, ParticleNoise(0, 20).start(), noise=None))
@@ -303,6 +309,7 @@ PATHS = {
 @pytest.mark.parametrize("variance", VARIANCES)
 @pytest.mark.parametrize("path", PATHS)
 def test_ddpm_on_a_gaussian_is_the_exact_recursion(path, variance, m, S):
+    """There the law of the samples is known without a single sample."""
     expected = gaussian_chain(PATHS[path], variance, m, S)
     close(output_law("ddpm", {"variance": variance}, PATHS[path], m, S), expected, 1e-8)
 
@@ -384,12 +391,14 @@ def streams(seed, n):
 
 
 def test_row_i_of_the_noise_is_the_same_for_any_number_of_rows():
+    """Runs of different sizes are compared particle by particle."""
     few, many = streams(5, 7), streams(5, 1000)
     for name, z in few.items():
         assert torch.equal(z, many[name][:7]), name
 
 
 def test_noise_is_the_same_in_any_order_and_on_repeat():
+    """Samplers step in different orders, and must meet the same noise."""
     noise = ParticleNoise(5, 9, (3, 4))
     forwards = [noise(t) for t in range(5)]
     assert all(torch.equal(noise(t), forwards[t]) for t in (4, 2, 0, 2)) and torch.equal(noise.start(), noise.start())

@@ -284,6 +284,7 @@ def test_edm_stochastic_is_their_euler_with_churn_and_then_their_heun(monkeypatc
 
 
 def test_euler_ancestral_is_ddim_with_eta_one():
+    """Two names of one method, written twice here."""
     schedule, noise = SCHEDULES["karras"](20), ParticleNoise(0, 9)
     start = schedule.scale[-1] * normal(9, 2)
     variants = (("euler_ancestral", {}), ("ddim", {"eta": 1.0}))
@@ -294,6 +295,7 @@ def test_euler_ancestral_is_ddim_with_eta_one():
 
 @pytest.mark.parametrize("k", [1, 4, 9])
 def test_k_sweeps_fix_the_first_k_nodes(k):
+    """Why T sweeps are enough (Shih et al. 2023)."""
     schedule, x_T = SCHEDULES["cosine"](15), normal(30, 2)
     nodes = {step.t: step.x for step in SAMPLERS["euler"](ROLL, schedule, x_T, noise=None)}
     *_, sweep = picard_sweeps(ROLL, schedule, x_T, sweeps=k)
@@ -303,6 +305,7 @@ def test_k_sweeps_fix_the_first_k_nodes(k):
 
 
 def test_adaptive_keeps_its_tolerance_and_pays_for_it():
+    """A step size control that does not control would still converge."""
     schedule, x_T = even_in_lam(40), normal(100, 2)
     errors, costs = [], []
     for tolerance in (1e-2, 1e-3, 1e-4):
@@ -360,6 +363,7 @@ def test_a_long_stride_from_almost_pure_noise_does_no_harm(name):
 
 
 def test_churn_of_zero_is_heun():
+    """Algorithm 2 of Karras et al. without noise is their algorithm 1."""
     schedule, x_T = SCHEDULES["flow"](12), normal(20, 2)
     variants = (("heun", {}), ("edm_stochastic", {"churn": 0.0}))
     close(*(last(SAMPLERS[name](ROLL, schedule, x_T, noise=None, **options)) for name, options in variants))
