@@ -197,7 +197,8 @@ class Stage extends Player {
   // ---- at rest
 
   async settle() {
-    if (this.feed.request) this.restLater();  // what still comes would be drawn twice, and Plotly takes long
+    // What still comes would be drawn twice, and Plotly takes long.
+    if (this.feed.request || !this.plot.there) this.restLater();
     else await this.#handOver();
   }
 

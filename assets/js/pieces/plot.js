@@ -30,6 +30,8 @@ export class Plot {
     this.owner = owner;
   }
 
+  get there() { return Boolean(this.gd._fullLayout); }
+
   /** Resolves when there is a plot; tries again if plotly.js did not come. */
   ready() {
     return this.#started ??= this.#start().catch(error => {
