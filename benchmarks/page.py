@@ -82,11 +82,11 @@ def _opening(browser: Browser, address: str) -> tuple[float, dict[str, float]]:
     page.wait_for_function("window.moved")
     seconds = page.evaluate("moved")
     page.wait_for_load_state("networkidle")
-    megabytes = {"plotly.js": 0.0, "trajectories and figures": 0.0, "Gradio": 0.0}
+    places = {"plotly.js": "/lab/plotly", "scripts": "/lab/assets", "trajectories and figures": "/lab/", "Gradio": ""}
+    megabytes = dict.fromkeys(places, 0.0)
     for request, size in sizes.items():
         url = kinds.get(request, "")
-        kind = "plotly.js" if "/lab/plotly" in url else "trajectories and figures" if "/lab/" in url else "Gradio"
-        megabytes[kind] += size / 1e6
+        megabytes[next(kind for kind, place in places.items() if place in url)] += size / 1e6
     page.context.close()
     return seconds, megabytes
 
