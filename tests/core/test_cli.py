@@ -68,7 +68,7 @@ def test_train_writes_a_checkpoint_that_states_its_recipe_and_metrics(trained):
 
 def test_evaluate_prints_a_row_for_each_sampler_with_its_floors(cli, trained, monkeypatch):
     evaluations = [("euler", {}, "flow", 5), ("ddpm", {"variance": "beta"}, "cosine", 5), ("heun", {}, "karras", 3)]
-    monkeypatch.setattr("ddpm_core.__main__.EVALUATIONS", evaluations)
+    monkeypatch.setattr("ddpm_core.metrics.evaluation.EVALUATIONS", evaluations)
     status, printed = cli("evaluate", trained, "--samples", 10)
     lines = printed.out.splitlines()
     assert status is None and len(lines) == len(evaluations) + 2
