@@ -2,6 +2,7 @@ import inspect
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import ddpm_core
@@ -26,7 +27,8 @@ def test_every_public_name_says_what_it_is():
     """In words of its own: what a dataclass or a named tuple writes into an empty docstring is only its fields."""
     public = {name: getattr(ddpm_core, name) for name in ddpm_core.__all__}
     for name, said in {**public, **{key: row for rows in REGISTRIES for key, row in rows.items()}}.items():
-        if inspect.isclass(said) or inspect.isfunction(said):
+        alias = typing.get_origin(said)  # inspect.isclass takes one for a class in Python 3.10
+        if not alias and (inspect.isclass(said) or inspect.isfunction(said)):
             words = said.__doc__ or ""
             assert words and not words.startswith(f"{name}("), name
 
