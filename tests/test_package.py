@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from ddpm_core import __version__
+from ddpm_ui.server.assets import VERSION
 from tests.real import ROOT, served
 
 
@@ -65,7 +66,7 @@ def test_command_serves_the_page(alone, tmp_path):
     version = subprocess.run([sys.executable, command, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.strip() == __version__
     with served(command, log=tmp_path / "log.txt") as address:
-        for path in ("/", "/lab/forward", "/lab/film/forward"):
+        for path in ("/", f"/lab/assets-{VERSION}/lab.css", "/lab/forward", "/lab/film/forward"):
             assert urllib.request.urlopen(address + path, timeout=60).status == 200
 
 
