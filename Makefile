@@ -39,6 +39,7 @@ $(VENV)/.run: requirements.txt constraints.txt | $(BIN)/pip
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/pip install -c constraints.txt -e ".[dev]"
+	$(BIN)/pip install -c constraints.txt --no-deps azula # it names torchvision, whose build must fit torch's; unused here
 	@touch $@
 
 node_modules/.package-lock.json: package.json package-lock.json
