@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ddpm_core import __version__
 from ddpm_ui.colours import COLOURS
 from ddpm_ui.words import ASSETS, STRINGS
 
@@ -27,9 +28,9 @@ HEAD = (ASSETS / "js" / "head.js").read_text(encoding="utf-8")  # inline in the 
 
 
 def _css() -> str:
-    """CSS for the colours with a meaning, which come from the figures; lab.css has their dark variants."""
+    """The style, the version, and the colours with a meaning, which figures share; lab.css has their dark variants."""
     colours = "; ".join(f"--lab-{meaning}: {colour}" for meaning, colour in COLOURS.items())
-    return f"body {{ {colours} }}\n" + (ASSETS / "lab.css").read_text(encoding="utf-8")
+    return f'body {{ {colours}; --lab-version: "{__version__}" }}\n' + (ASSETS / "lab.css").read_text(encoding="utf-8")
 
 
 def _files() -> dict[str, bytes]:

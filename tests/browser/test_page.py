@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from ddpm_core import __version__
 from ddpm_ui.words import STRINGS
 from tests.real import SETTLED
 
@@ -34,12 +35,15 @@ def test_controls_show_what_a_link_says(visit):
 
 
 def test_nothing_invisible_takes_room(visit):
-    """The page ends where what one sees in it ends."""
+    """The page ends where what one sees in it ends: with the version."""
     lab = visit("?tab=reverse", stage="reverse")
     lab.until("reverse", "s.header.done && s.idle")
     ends = "element => element.getBoundingClientRect().bottom"
     row = max(rows.evaluate(ends) for rows in lab.page.locator(".lab-row:visible").all())
-    assert lab.page.locator("footer").evaluate(ends) - row < 80
+    footer = lab.page.locator("footer")
+    assert footer.evaluate(ends) - row < 80
+    said = footer.evaluate("element => getComputedStyle(element, '::after').content")
+    assert said == f'"Diffusion lab {__version__}"'
 
 
 BAD = {  # every field has its bad values in tests/ui/test_recipe.py
