@@ -4,7 +4,7 @@ import {Refused, ask} from "../page/config.js";
 import {clock} from "../page/clocks.js";
 import {TOUCH, find, make, nearing, visible} from "../page/dom.js";
 import {charts} from "../page/lab.js";
-import {CHANGES, plotly} from "../page/plotly.js";
+import {CHANGES, plotly} from "../page/plots.js";
 import {onTheme} from "../page/theme.js";
 import {t} from "../page/words.js";
 import {EMPTY, dressed} from "../pieces/figure.js";

@@ -2,7 +2,7 @@
 // time of the clock.
 
 import {AT, button, chip, end, find, fullscreen, make, sub} from "../page/dom.js";
-import {opened} from "../page/plotly.js";
+import {opened} from "../page/plots.js";
 import {css, hex, onTheme} from "../page/theme.js";
 import {t} from "../page/words.js";
 import {Bar} from "../pieces/bar.js";

@@ -4,7 +4,7 @@ import {goOn} from "../page/address.js";
 import {config} from "../page/config.js";
 import {chip, find, fullscreen, make} from "../page/dom.js";
 import {charts} from "../page/lab.js";
-import {opened} from "../page/plotly.js";
+import {opened} from "../page/plots.js";
 import {t} from "../page/words.js";
 import {Bar, ShotBar} from "../pieces/bar.js";
 import {Feed} from "../pieces/feed.js";

@@ -1,7 +1,7 @@
 // A figure of the server in the language and the looks of the page.
 
 import {config} from "../page/config.js";
-import {axis, layout as pageLayout} from "../page/plotly.js";
+import {axis, layout as pageLayout} from "../page/plots.js";
 import {css} from "../page/theme.js";
 import {t, title} from "../page/words.js";
 import {template} from "../pure/template.js";

@@ -2,7 +2,7 @@
 // that hover, lasso, PNG and gd.data are true to what is seen.
 
 import {TOUCH, visible} from "../page/dom.js";
-import {CHANGES, axis, layout, plotly} from "../page/plotly.js";
+import {CHANGES, axis, layout, plotly} from "../page/plots.js";
 import {css, onTheme} from "../page/theme.js";
 import {t} from "../page/words.js";
 
