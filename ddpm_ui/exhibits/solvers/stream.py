@@ -101,8 +101,8 @@ def race(recipe: Racer) -> Generator[bytes, None, None]:
     ]
     if recipe.n > NEIGHBOURS:
         measures += [
-            ("precision", "", lambda: precision(x[:LIVE], truth[:LIVE], k=NEIGHBOURS)._asdict()),
-            ("recall", "", lambda: recall(x[:LIVE], truth[:LIVE], k=NEIGHBOURS)._asdict()),
+            ("precision", "", lambda: {"value": precision.value(x[:LIVE], truth[:LIVE], k=NEIGHBOURS)}),
+            ("recall", "", lambda: {"value": recall.value(x[:LIVE], truth[:LIVE], k=NEIGHBOURS)}),
         ]
     if not TRAITS[recipe.sampler].stochastic:
         few = min(recipe.n, FOLLOWED)
