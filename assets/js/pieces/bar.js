@@ -43,7 +43,8 @@ export class Bar extends Track {
   static markup = () => `<div class="lab-bar">
     ${button("toggle", ICONS.play, "play")}${button("back", ICONS.back)}${button("forward", ICONS.forward)}
     ${end("data", "data")}${range(t("time"))}${end("noise", "noise")}
-    <span class="lab-now"><span data-text="axis"><var>t</var> =</span> <b data-number="t">0</b> / <span data-text="T">0</span></span>
+    <span class="lab-now"><span data-text="axis"><var>t</var> =</span> <b data-number="t">0</b> /
+      <span data-text="T">0</span></span>
     <select aria-label="${t("speed")}" title="${t("speed")}">${options}</select>
   </div>`;
 
