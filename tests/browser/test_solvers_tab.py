@@ -79,8 +79,9 @@ def test_a_bad_link_names_the_field(visit):
     assert len(racers(lab)) == len(Solvers.solvers) == MAX_RACERS
 
 
-def test_figures_follow_their_controls(start):
-    lab = start()
+def test_figures_follow_their_controls(visit):
+    """One solver is enough to see that, and its figures are drawn three times as fast."""
+    lab = visit(SMALL.replace("ddim,heun,dpmpp_2m", "ddim"), stage="race-0", ready="s.header?.done")
     for chart, act in {
         "steps": lambda: lab.choose("solvers-stepper", "Heun"),
         "law": lambda: lab.choose("solvers-metric", "energy distance"),
