@@ -1,7 +1,5 @@
 """The Reverse tab: a network walks noise back to data while somebody watches."""
 
-import pytest
-
 from ddpm_ui.exhibits.reverse.recipe import Reverse
 
 QUICK = "?tab=reverse&sampler=ddim&steps=20&n=500"
@@ -148,20 +146,22 @@ def test_stop_ends_the_computation_and_keeps_what_there_is(visit):
 LAYERS = {"data": 1, "x0": 1, "trails": 40}  # traces that each adds at rest
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_layers_can_be_seen_and_linked(visit, layer):
+def test_layers_can_be_seen_and_linked(visit):
+    """One after the other, each in the address; then all of them from a link."""
     lab = visit(QUICK + "&layers=", stage="reverse")
     lab.finished()
-    assert lab.stage("reverse", "s.gd.data.length") == 1
-    lab.page.locator(f"#reverse-stage [data-layer={layer}]").click()
-    lab.until("reverse", f"s.idle && s.gd.data.length === {1 + LAYERS[layer]}")
-    lab.page.wait_for_function(
-        "layer => layer === 'data' ? !location.search.includes('layers') : location.search.endsWith(`layers=${layer}`)",
-        arg=layer,
-    )
+    drawn, on = 1, []
+    assert lab.stage("reverse", "s.gd.data.length") == drawn
+    for layer, traces in LAYERS.items():
+        lab.page.locator(f"#reverse-stage [data-layer={layer}]").click()
+        drawn, on = drawn + traces, [*on, layer]
+        lab.until("reverse", f"s.idle && s.gd.data.length === {drawn}")
+        said = "" if on == ["data"] else f"layers={','.join(on)}"  # the data alone are the default
+        shown = "said => said ? location.search.endsWith(said) : !location.search.includes('layers')"
+        lab.page.wait_for_function(shown, arg=said)
     again = visit(lab.page.url.removeprefix(lab.address + "/"), stage="reverse")
     again.finished()
-    assert again.stage("reverse", "s.gd.data.length") == 1 + LAYERS[layer]
+    assert again.stage("reverse", "s.gd.data.length") == drawn
 
 
 def test_film_strip_of_the_walk(visit):
