@@ -45,9 +45,8 @@ def precision(device: torch.device) -> str:
 
     Depends only on the processor, never on a measurement, so a machine always draws the same picture.
     """
-    known = (
-        torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    )  # older versions of torch lack it
+    # Older versions of torch cannot tell.
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return "bfloat16" if device.type == "cpu" and known.get("avx512_bf16") else "float32"
 
 

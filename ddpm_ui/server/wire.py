@@ -14,7 +14,7 @@ multiples of `unit`, in variance-preserving coordinates, x / sqrt(alpha^2 + sigm
     PIXELS   int32 place, nfe; uint8 [1 or 2, n, *shape]   images: x_t, and x0-hat once the network was evaluated
     REAL     uint8 [n, *shape]               the real images that a run starts from, for comparison
     FIELD    int32 level; float32 [views] the largest coordinate of each; int16 [rows, views, side^2, 2] in `unit`s
-             of that; uint8 [side^2] density in units of its maximum / 255
+             of that, where the header's `unit` is 1 / 32767; uint8 [side^2] density in units of its maximum / 255
 
 `shape` is that of one image, from the header; [2] for points. The page receives KINDS and repeats none of its numbers.
 """
@@ -197,7 +197,7 @@ class Trajectory:
         start = 4 + 4 * views
         units = np.frombuffer(payload, "<i2", rows * views * points * 2, start).reshape(rows, views, points, 2)
         density = np.frombuffer(payload, np.uint8, points, start + units.nbytes) / 255
-        return struct.unpack_from("<i", payload)[0], units * scale[:, None, None] / LARGEST, density
+        return struct.unpack_from("<i", payload)[0], units * (scale[:, None, None] * self.header["unit"]), density
 
     def at(self, t: int) -> np.ndarray:
         """The particles at place t, [n, *shape]; for images the grey levels, integers."""
