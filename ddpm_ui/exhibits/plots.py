@@ -69,10 +69,12 @@ def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None 
     """The first `most` particles at the given times, one panel each, data left and noise right."""
     T, n = trajectory.header["axis"]["last"], min(trajectory.header["n"], most or trajectory.header["n"])
     figure = make_subplots(1, len(times), subplot_titles=[f"t = {t}" for t in times], horizontal_spacing=0.01)
-    colour = [PALETTE[c] for c in trajectory.colours[:n]]
+    colour = trajectory.colours[
+        :n
+    ].tolist()  # as numbers: Plotly parses each colour that is a name, and that takes long
     for column, t in enumerate(times, start=1):
         x, y = trajectory.at(t)[:n].round(4).T.tolist()  # plain numbers, which any client can read
-        marker = {"size": 3 if n > 300 else 5, "color": colour}
+        marker = {"size": 3 if n > 300 else 5, "color": colour, "coloraxis": "coloraxis"}
         figure.add_scatter(x=x, y=y, mode="markers", marker=marker, name=f"t = {t}", row=1, col=column)
     figure.update_xaxes(range=[-VIEW, VIEW], showticklabels=False, constrain="domain", zeroline=False)
     figure.update_yaxes(range=[-VIEW, VIEW], showticklabels=False, constrain="domain", zeroline=False)
@@ -80,7 +82,9 @@ def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None 
         figure.update_yaxes(scaleanchor=f"x{column if column > 1 else ''}", row=1, col=column)
     alt = Message("alt_film", {"n": n, "of": trajectory.header["n"], "times": ", ".join(map(str, times)), "T": T})
     margin = {"l": 4, "r": 4, "t": 28, "b": 4}
-    return coloured(figure).update_layout(showlegend=False, margin=margin, meta={"alt": alt})
+    last = len(PALETTE) - 1
+    scale = {"colorscale": [[k / last, c] for k, c in enumerate(PALETTE)], "cmin": 0, "cmax": last, "showscale": False}
+    return coloured(figure).update_layout(showlegend=False, margin=margin, meta={"alt": alt}, coloraxis=scale)
 
 
 def square(figure: go.Figure) -> go.Figure:
