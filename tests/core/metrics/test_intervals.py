@@ -1,6 +1,7 @@
 import pytest
 import torch
 from core_common import normal
+from saboteurs import without_a_mode
 from scipy import stats
 
 from ddpm_core import DATASETS, GaussianMixture
@@ -97,22 +98,37 @@ def coverage(experiment, truth, times):
     return hits / times
 
 
+def stated(times, deviations):
+    """The share of 95 % intervals that hold the truth, up to so many standard deviations of that share."""
+    return pytest.approx(0.95, abs=deviations * (0.05 * 0.95 / times) ** 0.5)
+
+
 @at_length
 def test_intervals_hold_the_excess_nll_nineteen_times_of_twenty(n, times):
-    """Of N(0, 1.2^2 I) under N(0, I): D (s^2 - 1) / 2."""
+    """Of N(0, 1.2^2 I) under N(0, I): D (s^2 - 1) / 2. Who counts each sample twice is too sure."""
     one = GaussianMixture(1.0, torch.zeros(1, 2), 1.0)
-    interval = lambda i: bootstrap_interval(excess_nll, 1.2 * normal(n, 2, seed=i), one, generator=seeded(i))  # noqa: E731
-    assert coverage(interval, 1.2**2 - 1, times) == pytest.approx(0.95, abs=4 * (0.05 * 0.95 / times) ** 0.5)
+
+    def interval(i, copies=1):
+        x = 1.2 * normal(n, 2, seed=i).repeat(copies, 1)
+        return bootstrap_interval(excess_nll, x, one, generator=seeded(i))
+
+    assert coverage(interval, 1.2**2 - 1, times) == stated(times, 4)
+    assert coverage(lambda i: interval(i, copies=2), 1.2**2 - 1, times) != stated(times, 4)
 
 
 @at_length
 def test_intervals_hold_the_strong_error(n, times):
-    """Of displacements N(0, 0.1^2 I)."""
+    """Of displacements N(0, 0.1^2 I). Who counts each sample twice is too sure."""
     ends = normal(n, 2)
-    interval = lambda i: bootstrap_interval(  # noqa: E731
-        strong_error, ends + 0.1 * normal(n, 2, seed=10_000 + i), ends, generator=seeded(i)
-    )
-    assert coverage(interval, 0.1 * 2**0.5, times) == pytest.approx(0.95, abs=4 * (0.05 * 0.95 / times) ** 0.5)
+
+    def interval(i, copies=1):
+        displaced = ends + 0.1 * normal(n, 2, seed=10_000 + i)
+        return bootstrap_interval(
+            strong_error, displaced.repeat(copies, 1), ends.repeat(copies, 1), generator=seeded(i)
+        )
+
+    assert coverage(interval, 0.1 * 2**0.5, times) == stated(times, 4)
+    assert coverage(lambda i: interval(i, copies=2), 0.1 * 2**0.5, times) != stated(times, 4)
 
 
 @at_length
@@ -120,10 +136,14 @@ def test_intervals_hold_the_strong_error(n, times):
 def test_intervals_hold_the_share_of_lost_modes(lost, n, times):
     """Zero included, where no mode is lost and the value itself never is zero; so more often than stated."""
     left = GaussianMixture(1.0, EIGHT.means[lost:], EIGHT.covariances[lost:])
-    interval = lambda i: bootstrap_interval(  # noqa: E731
-        mode_coverage, left.sample(n, generator=seeded(i)), EIGHT, repeats=199, generator=seeded(i)
-    )
-    assert coverage(interval, lost / 8, times) >= 0.95 - 2 * (0.05 * 0.95 / times) ** 0.5
+
+    def interval(i, law=left):
+        x = law.sample(n, generator=seeded(i))
+        return bootstrap_interval(mode_coverage, x, EIGHT, repeats=199, generator=seeded(i))
+
+    enough = 0.95 - 2 * (0.05 * 0.95 / times) ** 0.5
+    assert coverage(interval, lost / 8, times) >= enough
+    assert coverage(lambda i: interval(i, without_a_mode(left)), lost / 8, times) < enough
 
 
 def test_intervals_shrink_with_n():
