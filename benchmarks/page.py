@@ -108,7 +108,7 @@ def _fields_rate(browser: Browser, address: str) -> float:
     """Frames per second while the noise level of the fields is scrubbed, with another level in each frame."""
     page = _visit(browser, f"{address}/?tab=views")
     page.wait_for_function("window.lab?.stages.views?.ready")
-    page.wait_for_function("['errors', 'step'].every(name => lab.charts[`views-${name}`]?.gd.data?.length)")
+    page.wait_for_function("['errors', 'step'].every(name => lab.charts[`views-${name}`]?.idle)")
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(1000)  # Plotly goes on drawing for a while after it has its data
     rate = page.evaluate(RATE, ["() => lab.stages.views.painted", SECONDS, SCRUB_FIELDS])

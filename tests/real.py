@@ -12,15 +12,17 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 DESKTOP: ViewportSize = {"width": 1366, "height": 768}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync"""
 # Forward shows all that it shows without scrolling.
-SETTLED = "window.lab && ['film', 'curves'].every(name => lab.charts[`forward-${name}`]?.gd.data?.length)"
+SETTLED = "window.lab && ['film', 'curves'].every(name => lab.charts[`forward-${name}`]?.idle)"
 STARTING = 120  # seconds that an app may take
 
 

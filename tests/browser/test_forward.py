@@ -6,17 +6,17 @@ import pytest
 
 from ddpm_ui.exhibits.forward.recipe import Forward
 from ddpm_ui.recipes import BETA_RANGE
-from tests.real import SETTLED
+from tests.real import PHONE, SETTLED
 
 
 def test_it_opens_already_moving(visit):
-    lab = visit()
+    lab = visit(fresh=True)
     first = lab.stage("forward", "s.clock.t")
     lab.until("forward", f"s.clock.playing && Math.abs(s.clock.t - {first}) > 5")
 
 
 def test_scrubbing_and_playing_ask_the_server_nothing(visit):
-    lab = visit("?t=500")
+    lab = visit("?t=500&n=200")
     lab.until("forward", "s.idle")
     lab.page.wait_for_function(SETTLED)
     asked, painted = len(lab.requests), lab.stage("forward", "s.painted")
@@ -37,7 +37,7 @@ def test_scrubbing_and_playing_ask_the_server_nothing(visit):
 
 
 def test_nothing_runs_when_nothing_moves(visit):
-    lab = visit("?t=100")
+    lab = visit("?t=100&n=200")
     lab.page.wait_for_function(SETTLED)
     lab.until("forward", "s.idle")
     painted = lab.stage("forward", "s.painted")
@@ -57,7 +57,7 @@ def test_data_is_left_and_noise_is_right(visit):
 
 
 def test_keyboard(visit):
-    lab = visit("?t=500")
+    lab = visit("?t=500&n=200")
     lab.until("forward", "s.idle")
     press = lab.page.keyboard.press
     for key, t in [("ArrowRight", 501), ("Shift+ArrowLeft", 491), ("Home", 0), ("End", 1000)]:
@@ -83,9 +83,8 @@ CONTROLS = {
 
 def test_every_control_changes_what_it_says(visit):
     """One after another: the stream says the new value, the picture is another one, and so is the link."""
-    lab = visit("?t=30&T=100")
+    lab = visit("?t=30&T=100&n=200")
     for control, (act, condition) in CONTROLS.items():
-        lab.until("forward", "s.idle")
         before, link = lab.positions("forward"), lab.page.url
         lab.changed("forward", lambda act=act: act(lab), condition)
         lab.page.wait_for_function("link => location.href !== link", arg=link)
@@ -104,7 +103,7 @@ def test_more_particles_leave_the_others_alone(visit):
 
 
 def test_controls_that_say_nothing_hide_and_keep_what_they_said(visit):
-    lab = visit("?schedule=cosine&beta_max=0.05")
+    lab = visit("?schedule=cosine&beta_max=0.05&n=200")
     beta = [lab.page.locator(f"#forward-{name}") for name in BETA_RANGE]
     for control in beta:
         control.wait_for(state="hidden")
@@ -120,7 +119,7 @@ def test_controls_that_say_nothing_hide_and_keep_what_they_said(visit):
 
 
 def test_x_T_that_is_not_noise_is_said_and_mended_by_one_click(visit):
-    lab = visit("?t=50&T=50")
+    lab = visit("?t=50&T=50&n=200")
     note = lab.page.locator("#forward-note")
     assert "alpha_bar_T = 0.603" in note.inner_text()
     assert "terminal SNR = 1.52" in note.inner_text()
@@ -132,7 +131,7 @@ def test_x_T_that_is_not_noise_is_said_and_mended_by_one_click(visit):
 
 def test_readouts_follow_t(visit):
     """x_t = a x_0 + b eps is printed with the numbers of this t; alpha_bar_T and the terminal SNR stand beside it."""
-    lab = visit("?t=0")
+    lab = visit("?t=0&n=200")
     lab.until("forward", "s.idle")
     lab.page.keyboard.press("End")
     lab.until("forward", "s.idle && s.clock.t === 1000")
@@ -147,7 +146,7 @@ def test_readouts_follow_t(visit):
 
 def test_chain_beside_closed_form(visit):
     """Two stages, one time, and a number in standard errors that says that they agree."""
-    lab = visit("?t=200&T=400")
+    lab = visit("?t=200&T=400&n=200")
     lab.choose("forward-beside", "Step-by-step chain")
     lab.until("chain", "s.header?.done && s.painted > 0")
     lab.until("chain", "s.idle")
@@ -183,7 +182,7 @@ def test_without_the_shrinking_the_cloud_runs_away(visit):
 
 
 def test_no_formula_of_the_ink_is_cut_off_on_a_phone(visit):
-    lab = visit("?data=ink_drop&T=100&rescale=1&t=10", viewport={"width": 390, "height": 844})
+    lab = visit("?data=ink_drop&T=100&rescale=1&t=10&n=200", **PHONE)
     lab.page.locator("#drifts-fields").scroll_into_view_if_needed()
     lab.until("drifts", "s.ready && s.shown >= 0")
     cut = "parts => parts.map(part => part.scrollWidth > part.clientWidth)"
@@ -191,7 +190,7 @@ def test_no_formula_of_the_ink_is_cut_off_on_a_phone(visit):
 
 
 def test_ink_follows_the_time_of_the_particles(visit):
-    lab = visit("?data=ink_drop&T=100&rescale=1&t=10")
+    lab = visit("?data=ink_drop&T=100&rescale=1&t=10&n=200")
     lab.pause()
     lab.page.locator("#drifts-fields").scroll_into_view_if_needed()
     lab.until("drifts", "s.ready && s.shown >= 0")
@@ -223,8 +222,8 @@ def test_film_strip_shows_the_chosen_times(visit):
 
 
 def test_curves_have_a_cursor_at_t_and_set_it(visit):
-    lab = visit("?t=250")
-    lab.page.wait_for_function("lab.charts['forward-curves']?.gd.data?.length === 5")
+    lab = visit("?t=250&n=200")
+    lab.drawn("forward-curves")
     cursor = lab.page.locator("#forward-curves-chart .lab-cursor")
     at = cursor.bounding_box()["x"]
     lab.page.keyboard.press("End")
@@ -250,7 +249,7 @@ def test_at_rest_the_picture_is_a_real_plotly_scatter(visit):
 
 
 def test_zoom_survives_a_new_recipe(visit):
-    lab = visit("?t=300")
+    lab = visit("?t=300&n=200", fresh=True)
     lab.until("forward", "s.idle")
     box = lab.page.locator("#forward-stage .nsewdrag").first.bounding_box()
     lab.page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
@@ -265,7 +264,7 @@ def test_zoom_survives_a_new_recipe(visit):
 
 
 def test_clicking_a_particle_follows_it(visit):
-    lab = visit("?t=300&n=50")
+    lab = visit("?t=300&n=50", fresh=True)
     lab.until("forward", "s.idle")
     x, y = lab.positions("forward")[:2]
     pixel = "s.gd._fullLayout.{0}axis._offset + s.gd._fullLayout.{0}axis.d2p({1}) + s.gd.getBoundingClientRect().{0}"

@@ -10,6 +10,7 @@ from ddpm_core import ParticleNoise
 from ddpm_core.data.images import to_pixels, to_unit
 from ddpm_ui.exhibits.images import stream as pictures
 from ddpm_ui.exhibits.images.recipe import Images
+from tests.real import PHONE
 
 QUICK = "?tab=images&n=10&nfe=4"
 MELTING = QUICK + "&task=forward"
@@ -39,12 +40,12 @@ def number(lab, name, stage="images"):
 
 
 def test_nobody_pays_for_a_tab_that_is_not_opened(visit):
-    lab = visit()
+    lab = visit(fresh=True)
     assert not [url for url in lab.requests if "lab/images" in url]
 
 
 def test_plotly_holds_up_nobody_who_looks_at_pictures(start):
-    lab = start()
+    lab = start(fresh=True)
     lab.page.wait_for_timeout(2500)  # longer than the page would wait for points that move
     assert not [url for url in lab.requests if "plotly" in url]
     lab.page.get_by_role("tab", name="Forward").click()
@@ -100,7 +101,6 @@ def test_every_control_changes_the_pictures_and_the_link(start):
     for control, act in CONTROLS.items():
         before = seen(lab)
         lab.changed("images", lambda act=act: act(lab))
-        lab.finished("images")
         assert seen(lab) != before, control
         lab.page.wait_for_function("control => location.search.includes(`${control}=`)", arg=control)
     before = seen(lab)
@@ -132,7 +132,7 @@ def test_every_task_has_its_own_controls(start):
 
 
 def test_real_pictures_melt_in_the_browser(start):
-    lab = start(MELTING)
+    lab = start(MELTING, fresh=True)
     assert lab.page.locator("#images-gallery .lab-badge").inner_text() == "exact"
     assert seen(lab, t=0) == seen(lab, "real")
     asked = len(lab.requests)
@@ -150,7 +150,7 @@ def test_real_pictures_melt_in_the_browser(start):
 
 
 def test_a_click_follows_a_picture_and_is_a_link(start):
-    lab = start()
+    lab = start(fresh=True)
     reel = lab.page.locator("#images-gallery .lab-reel")
     assert reel.is_hidden()
     canvas = lab.page.locator("[data-layer=x0] canvas")
@@ -176,7 +176,7 @@ def test_a_click_follows_a_picture_and_is_a_link(start):
 
 
 def test_two_from_the_same_noise_beside_each_other(start):
-    lab = start()
+    lab = start(fresh=True)
     assert not lab.page.locator("#images-beside-gallery").is_visible()
     lab.choose("images-beside", "Another sampler")
     lab.until("images-beside", "s.header?.done")
@@ -212,9 +212,9 @@ SLOW_SERVER = """() => {
 
 
 def test_an_own_picture_is_taken_or_named_and_is_a_link(start):
-    lab = start(MELTING)
+    lab = start(MELTING, fresh=True)
     lab.page.evaluate(SLOW_SERVER)  # a file that arrives while the one before is looked at is not lost
-    lab.page.locator("#images-own button").first.click()
+    lab.unfold("images-own")
     upload = lab.page.locator("#images-own input[type=file]")
     disc = np.where(np.hypot(*np.mgrid[-40:40, -40:40]) < 25, 20, 250)
     for content, words in (
@@ -273,14 +273,14 @@ def test_stop_keeps_what_there_is(visit):
 
 @pytest.mark.parametrize("look", ["__theme=dark", "mode=projector"])
 def test_looks_and_full_screen(start, look):
-    lab = start(f"{MELTING}&{look}")
+    lab = start(f"{MELTING}&{look}", fresh=True)
     lab.full_screen("images", "gallery")
     assert look in lab.page.url and "task=forward" in lab.page.url
 
 
 @pytest.mark.parametrize("query", [MELTING + "&image=3", QUICK + "&task=back&beside=weight"])
 def test_on_a_phone_nothing_scrolls_sideways(start, query):
-    lab = start(query, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    lab = start(query, **PHONE)
     assert lab.page.evaluate("document.documentElement.scrollWidth") <= 390
     size = lab.page.locator("#images-gallery [data-do=toggle]").bounding_box()
     assert min(size["width"], size["height"]) >= 40

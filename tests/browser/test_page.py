@@ -6,7 +6,7 @@ import pytest
 
 from ddpm_core import __version__
 from ddpm_ui.words import STRINGS
-from tests.real import SETTLED
+from tests.real import PHONE, SETTLED
 
 LINKS = {
     "forward": "?tab=forward&data=checkerboard&schedule=cosine&T=120&seed=3&n=700&t=40",
@@ -16,9 +16,9 @@ LINKS = {
 
 @pytest.mark.parametrize("tab", LINKS)
 def test_a_link_reopens_the_same_picture_bit_for_bit(visit, tab):
-    first = visit(LINKS[tab], stage=tab)
+    first = visit(LINKS[tab], stage=tab, fresh=True)
     first.until(tab, "s.header.done && s.idle")
-    second = visit(first.page.url.removeprefix(first.address + "/"), stage=tab)
+    second = visit(first.page.url.removeprefix(first.address + "/"), stage=tab, fresh=True)
     second.until(tab, "s.header.done && s.idle")
     assert second.stage(tab, "s.clock.t") == first.stage(tab, "s.clock.t") == int(re.search(r"&t=(\d+)", LINKS[tab])[1])
     assert second.positions(tab) == first.positions(tab)
@@ -28,7 +28,7 @@ def test_a_link_reopens_the_same_picture_bit_for_bit(visit, tab):
 
 
 def test_controls_show_what_a_link_says(visit):
-    lab = visit(LINKS["reverse"], stage="reverse")
+    lab = visit(LINKS["reverse"], stage="reverse", fresh=True)
     assert lab.page.locator("#reverse-data input").input_value() == "Two moons"
     assert lab.page.locator("#reverse-steps input[type=number]").input_value() == "25"
     assert lab.page.locator("#reverse-eta input[type=number]").input_value() == "0.5"
@@ -57,7 +57,7 @@ BAD = {  # every field has its bad values in tests/ui/test_recipe.py
 @pytest.mark.parametrize("query", BAD)
 def test_a_bad_link_is_answered_by_a_sentence_and_a_picture(visit, query):
     tab = "reverse" if "tab=reverse" in query else "forward"
-    lab = visit(f"?{query}", stage=tab)
+    lab = visit(f"?{query}", stage=tab, fresh="nowhere" in query)  # which no link inside the page can name
     if BAD[query]:
         assert BAD[query] in lab.page.locator(f"#{tab}-note").inner_text()
     else:
@@ -65,7 +65,7 @@ def test_a_bad_link_is_answered_by_a_sentence_and_a_picture(visit, query):
 
 
 def test_a_bad_number_in_a_control_is_named_and_the_old_picture_stays(visit):
-    lab = visit("?t=100")
+    lab = visit("?t=100&n=200")
     lab.until("forward", "s.idle")
     before = lab.positions("forward")
     lab.more("forward")
@@ -91,7 +91,7 @@ def test_two_people_do_not_disturb_each_other(visit):
 
 
 def test_tabs_keep_their_own_state_and_address(visit):
-    lab = visit("?t=100&T=300")
+    lab = visit("?t=100&T=300&n=200")
     lab.until("forward", "s.idle")
     lab.page.get_by_role("tab", name="Reverse").click()
     lab.until("reverse", "s.painted > 0")
@@ -103,13 +103,14 @@ def test_tabs_keep_their_own_state_and_address(visit):
 
 
 def test_full_screen_and_back(visit):
-    lab = visit("?t=100")
+    lab = visit("?t=100&n=200")
     lab.until("forward", "s.idle")
     lab.full_screen("forward", "stage")
 
 
 def test_the_link_can_be_copied(visit):
-    lab = visit("?t=100&n=300", permissions=["clipboard-read", "clipboard-write"])
+    lab = visit("?t=100&n=300")
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     lab.until("forward", "s.idle")
     lab.page.locator("[data-copy]").click()
     lab.page.get_by_text("Copied").wait_for()
@@ -117,7 +118,7 @@ def test_the_link_can_be_copied(visit):
 
 
 def test_the_api_has_its_page(visit):
-    lab = visit()
+    lab = visit(fresh=True)
     lab.page.get_by_role("button", name="API").click()
     for endpoint in ("/forward", "/reverse"):
         lab.page.get_by_text(endpoint, exact=True).first.wait_for()
@@ -139,16 +140,17 @@ def test_the_shortest_and_the_longest_recipe(visit, tab, recipe):
         assert lab.stage(tab, "s.header.metrics.length") == 3
 
 
-@pytest.mark.parametrize("look", ["dark", "projector"])
-def test_looks_change_the_page_and_the_link(visit, look):
-    lab = visit("?t=100")
+def test_looks_change_the_page_and_the_link(visit):
+    lab = visit("?t=100&n=200", fresh=True)
     lab.until("forward", "s.idle")
-    style = "['ink', 'size'].map(key => getComputedStyle(document.body).getPropertyValue(`--lab-${key}`))"
-    before = lab.page.evaluate(style)
-    lab.page.locator(f"[data-look={look}]").click()
-    assert lab.page.evaluate(style) != before
-    again = visit(lab.page.url.removeprefix(lab.address + "/"))
-    assert again.page.evaluate(style) == lab.page.evaluate(style)
+    style = "() => ['ink', 'size'].map(key => getComputedStyle(document.body).getPropertyValue(`--lab-${key}`))"
+    seen = [lab.page.evaluate(style)]
+    for look in ("dark", "projector"):
+        lab.page.locator(f"[data-look={look}]").click()
+        seen.append(lab.page.evaluate(style))
+        assert seen[-1] != seen[-2]
+    again = visit(lab.page.url.removeprefix(lab.address + "/"), fresh=True)
+    assert again.page.evaluate(style) == seen[-1]
 
 
 COLOURS = """chart => {
@@ -159,7 +161,7 @@ COLOURS = """chart => {
 
 def test_a_chart_shows_the_colours_that_python_means(visit):
     """On a white page those of the figure itself, as in a notebook; in the dark those that mean the same there."""
-    lab = visit("?t=100&__theme=light")
+    lab = visit("?t=100&__theme=light&n=200", fresh=True)
     lab.drawn("forward-curves")
     light, shown = lab.page.evaluate(COLOURS, "forward-curves")
     assert shown == light
@@ -172,7 +174,7 @@ def test_a_chart_shows_the_colours_that_python_means(visit):
 
 
 def test_chinese(visit):
-    lab = visit("?t=100", locale="zh-CN")
+    lab = visit("?t=100&n=200", locale="zh-CN")
     lab.page.get_by_role("tab", name="反向").wait_for()
     assert lab.page.locator("#forward-stage .lab-end").all_text_contents() == ["数据", "噪声"]
     words = lab.page.locator("body").inner_text()
@@ -184,13 +186,7 @@ def test_chinese(visit):
 @pytest.mark.parametrize("tab", ["forward", "reverse"])
 def test_phone(visit, tab):
     """Nothing sticks out sideways, and targets are large enough for a thumb."""
-    lab = visit(
-        f"?tab={tab}&steps=20&n=500&beside=chain",
-        stage=tab,
-        viewport={"width": 390, "height": 844},
-        has_touch=True,
-        is_mobile=True,
-    )
+    lab = visit(f"?tab={tab}&steps=20&n=500&beside=chain", stage=tab, **PHONE)
     lab.page.wait_for_load_state("networkidle")
     assert lab.page.evaluate("document.documentElement.scrollWidth") <= 390
     size = lab.page.locator(f"#{tab}-stage [data-do=toggle]").bounding_box()
@@ -211,12 +207,11 @@ def test_picture_time_bar_and_controls_fit_a_small_laptop(visit, tab):
 
 
 def test_every_picture_has_a_text_alternative(visit):
-    lab = visit("?t=100")
+    lab = visit("?t=100&n=200")
     lab.until("forward", "s.idle")
     lab.page.wait_for_function(SETTLED)
     for chart in ("why", "forgetting"):
-        lab.page.locator(f"#forward-{chart}-chart").scroll_into_view_if_needed()
-        lab.page.wait_for_function(f"lab.charts['forward-{chart}'].gd.data?.length")
+        lab.drawn(f"forward-{chart}")
     lab.page.locator("#drifts-fields").scroll_into_view_if_needed()
     lab.page.locator("#drifts-fields canvas[aria-label]").nth(3).wait_for()
     said = (
@@ -239,7 +234,7 @@ NO_MORE_WAITING = """() => {
 
 def test_where_nothing_moves_plotly_is_waited_for_once(visit):
     """Not once for each tab that is opened after it is there."""
-    lab = visit("?tab=train", stage="train", ready="true")
+    lab = visit("?tab=train", stage="train", ready="true", fresh=True)
     lab.page.wait_for_function("window.Plotly")
     lab.page.evaluate(NO_MORE_WAITING)
     lab.page.get_by_role("tab", name="Three views").click()

@@ -1,6 +1,8 @@
 """The Train tab: a network learns while somebody watches."""
 
+import contextlib
 import io
+from urllib.request import urlopen
 
 import pytest
 from PIL import Image, ImageDraw
@@ -16,10 +18,9 @@ TINY = "?tab=train&data=two_moons&width=8&depth=2&batch=64"
 def teach(visit):
     """teach(changes) opens the tab with a tiny recipe and presses Train."""
 
-    def begin(changes: str):
-        lab = visit(f"{TINY}&{changes}", stage="train", ready="true")
-        lab.page.locator("#train-start").click()
-        lab.until("train", "s.header")
+    def begin(changes: str, **settings):
+        lab = visit(f"{TINY}&{changes}", stage="train", ready="true", **settings)
+        lab.changed("train", lab.page.locator("#train-start").click, done=False)
         return lab
 
     return begin
@@ -60,7 +61,7 @@ def test_training_time_and_diffusion_time_are_two_sliders(teach):
 
 def test_every_control_changes_what_is_learned(visit):
     """Trained again after each change: another network each time, and the address says why."""
-    lab = visit(f"{TINY}&steps=20", stage="train", ready="true")
+    lab = visit(f"{TINY}&steps=20", stage="train", ready="true", fresh=True)
     assert lab.page.locator("#train-stage").get_by_text("Press Train").is_visible()
     lab.more("train")
     changes = {
@@ -79,44 +80,41 @@ def test_every_control_changes_what_is_learned(visit):
     learned = set()
     for field, change in {"as it is": lambda: None, **changes}.items():
         change()
-        lab.changed("train", lambda: lab.page.locator("#train-start").click())
-        lab.until("train", "s.idle")
-        learned.add(tuple(lab.positions("train")))
+        lab.changed("train", lab.page.locator("#train-start").click)
+        learned.add(tuple(lab.positions("train", 0)))
         assert field == "as it is" or f"{field}=" in lab.page.url
     assert len(learned) == 1 + len(changes)
 
 
-def test_two_people_train_different_networks_at_once(visit):
-    lessons = [visit(f"{TINY}&steps=2000&seed={seed}", stage="train", ready="true") for seed in (1, 2, 1)]
-    for lab in lessons[:2]:
-        lab.page.locator("#train-start").click()
-    for lab in lessons[:2]:
-        lab.until("train", "s.header?.done && s.idle")
-    lessons[2].page.locator("#train-start").click()  # the first lesson again, alone
-    lessons[2].until("train", "s.header?.done && s.idle")
-    one, other, again = (lab.positions("train") for lab in lessons)
-    assert again == one != other
+def test_two_people_train_different_networks_at_once(teach):
+    lessons = [teach(f"steps=1000&seed={seed}") for seed in (1, 2)]
+    for lab in lessons:
+        lab.until("train", "s.header.done")
+    one, other = (lab.positions("train", 0) for lab in lessons)
+    lessons[0].changed("train", lessons[0].page.locator("#train-start").click)  # the same lesson, alone
+    assert lessons[0].positions("train", 0) == one != other
 
 
-def test_whoever_waits_sees_a_place_in_the_line(teach, visit):
+def test_whoever_waits_sees_a_place_in_the_line(visit, server):
     """Though that page has shown nothing yet."""
-    busy = [teach("steps=100000") for _ in range(MAX_COMPUTING)]
     late = visit(f"{TINY}&steps=200", stage="train", ready="true")
-    late.page.locator("#train-start").click()
-    late.page.get_by_text("waiting, 1 ahead").wait_for()
-    busy[0].page.locator("#train-stage [data-do=stop]").click()
-    late.until("train", "s.header?.done")
+    lesson = f"{server}/lab/train?steps=100000&width=4&depth=1&batch=8&data=two_moons"
+    with contextlib.ExitStack() as open_now:
+        busy = [open_now.enter_context(urlopen(f"{lesson}&run={k:016x}")) for k in range(MAX_COMPUTING)]
+        assert all(b'"axis"' in other.read(100) for other in busy)
+        late.page.locator("#train-start").click()
+        late.page.get_by_text("waiting, 1 ahead").wait_for()
+        busy[0].close()
+        late.until("train", "s.header?.done")
 
 
 def test_stop_is_heard_and_nothing_is_lost(teach):
-    lab = teach("steps=100000")  # minutes; how soon Stop is heard is benchmarked
+    lab = teach("steps=100000", fresh=True)  # minutes; how soon Stop is heard is benchmarked
     lab.until("train", "s.shots > 3")
     lab.page.locator("#train-stage [data-do=stop]").click()
     lab.page.locator("#train-stage .lab-status").wait_for(state="hidden")
     before = int(lab.page.locator("#train-stage [data-number=shot]").inner_text())
-    lab.stage("train", "(s.before = s.header, 0)")
-    lab.page.locator("#train-go-on").click()
-    lab.until("train", "s.header !== s.before && s.shots > 0")
+    lab.changed("train", lab.page.locator("#train-go-on").click, "s.shots > 0", done=False)
     assert int(lab.page.locator("#train-stage [data-number=shot]").inner_text()) > before
     lab.page.locator("#train-stage [data-do=stop]").click()
 
@@ -139,18 +137,13 @@ def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_pat
     download.value.save_as(path)
 
     shots = lab.stage("train", "s.shots")
-    lab.page.get_by_role("link", name="Use it in Reverse").click()
-    lab.until("reverse", "s.header?.done")
+    lab.changed("reverse", lab.page.get_by_role("link", name="Use it in Reverse").click)
     assert lab.stage("train", "s.shots") == shots  # the page was not loaded again: nothing is lost
     assert lab.page.locator("#reverse-denoiser input").input_value() == "Your own network"
     sample = lab.positions("reverse", 0)
-    for tab, name, stage, ready in (
-        ("views", "Three views", "views", "s.shown >= 0"),
-        ("solvers", "Solvers", "race-0", "s.header?.done"),
-    ):
+    for tab, name, stage in (("views", "Three views", "views"), ("solvers", "Solvers", "race-0")):
         lab.page.get_by_role("tab", name="Train").click()
-        lab.page.get_by_role("link", name=f"Use it in {name}").click()
-        lab.until(stage, ready)
+        lab.changed(stage, lab.page.get_by_role("link", name=f"Use it in {name}").click, "s.painted > 0", done=False)
         assert lab.page.locator(f"#{tab}-denoiser input").input_value() == "Your own network"
 
     other = visit("?tab=train", stage="train", ready="true")
@@ -158,17 +151,16 @@ def test_a_network_can_be_used_downloaded_and_brought_back(teach, visit, tmp_pat
         other.page.locator("#train-upload").click()
     chooser.value.set_files(path)
     other.page.get_by_text("It was trained on: Two moons").wait_for()
-    other.page.get_by_role("link", name="Use it in Reverse").click()
-    other.until("reverse", "s.header?.done")
+    other.changed("reverse", other.page.get_by_role("link", name="Use it in Reverse").click)
     assert other.positions("reverse", 0) == sample
 
     other.page.get_by_role("tab", name="Train").click()
     assert other.page.locator("#train-data input").input_value() == "Two moons"
     other.number("train-steps", 50)
-    other.page.locator("#train-go-on").click()  # nobody knows its optimiser any more: it goes on from its weights
-    other.until("train", "s.header?.done && s.idle")
+    go_on = other.page.locator("#train-go-on")
+    other.changed("train", go_on.click)  # nobody knows its optimiser any more: it goes on from its weights
     fresh = teach("steps=50")
-    fresh.until("train", "s.header?.done && s.idle")
+    fresh.until("train", "s.header.done")
     assert other.page.locator("#train-note").is_hidden()  # what it said of the upload went when a control moved
     further, new = (page.stage("train", "s.header.metrics[0].value") for page in (other, fresh))
     assert further < 0.75 * new
@@ -233,23 +225,37 @@ OWN = {
 }
 
 
+@pytest.fixture
+def give(visit):
+    """give(way) opens the tab and gives it own data."""
+
+    def begin(way: str):
+        lab = visit(f"{TINY}&steps=100", stage="train", ready="true")
+        lab.unfold("train-own")
+        OWN[way](lab)
+        lab.page.get_by_text("Your data are ready").wait_for()
+        assert lab.page.locator("#train-data input").input_value() == "Your own data"
+        return lab
+
+    return begin
+
+
 @pytest.mark.parametrize("way", OWN)
-def test_own_data_become_a_network_and_a_link(visit, way):
-    lab = visit(f"{TINY}&steps=100", stage="train", ready="true")
-    lab.page.locator("#train-own button").first.click()
-    OWN[way](lab)
-    lab.page.get_by_text("Your data are ready").wait_for()
-    assert lab.page.locator("#train-data input").input_value() == "Your own data"
-    link = lab.page.get_by_role("link", name="See it in Forward").get_attribute("href")
-    lab.page.locator("#train-start").click()
-    lab.until("train", "s.header?.done && s.idle")
-    assert "data=own." in lab.page.url
+def test_own_data_are_a_link(give, visit, way):
+    link = give(way).page.get_by_role("link", name="See it in Forward").get_attribute("href")
     forward = visit(f"?t=0&n=200&{link.partition('?')[2]}")
     assert forward.page.locator("#forward-data input").input_value() == "Your own data"
+    assert "data=own." in forward.page.url
+
+
+def test_own_data_become_a_network(give):
+    lab = give("a word")
+    lab.changed("train", lab.page.locator("#train-start").click)
+    assert "data=own." in lab.page.url
 
 
 def test_a_bad_table_is_named_by_its_line(visit):
     lab = visit(TINY, stage="train", ready="true")
-    lab.page.locator("#train-own button").first.click()
+    lab.unfold("train-own")
     dropped("points.csv", b"x,y\n0,0\n1,oops\n2,2\n")(lab)
     lab.page.locator("#train-note").get_by_text("line 3").wait_for()

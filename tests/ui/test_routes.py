@@ -118,6 +118,8 @@ def test_frames_arrive_while_the_sampler_runs():
         ("film/reverse?n=nan", "n must be a whole number"),
         ("figure/curves?beta_min=0.1&beta_max=0.01", "beta_min must not exceed beta_max"),
         ("chain?data=../../etc/passwd", "data must be one of"),
+        ("fields?denoiser=run.0000000000000000", "not on this server"),
+        ("figure/step?at=0", "at must be a whole number"),
     ],
 )
 def test_bad_recipes_are_400_with_the_field_and_its_range(server, path, words):

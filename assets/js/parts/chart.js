@@ -21,6 +21,7 @@ const CONFIG = {
 
 class Chart {
   figure = EMPTY;
+  #drawn = "";  // the value whose figure is on show
   /** @type {AbortController | null} */
   #request = null;
   #due = 0;  // a timer of the cursor
@@ -78,6 +79,7 @@ class Chart {
     try {
       this.figure = src ? await (await ask(src, {signal})).text() : value || EMPTY;
       await this.draw();
+      this.#drawn = value;
     } catch (error) {
       this.#explain(error);
     } finally {
@@ -101,6 +103,8 @@ class Chart {
     this.caption.hidden = false;
     this.caption.textContent = t(...words);
   }
+
+  get idle() { return this.#drawn === this.props.value; }
 
   async draw() {
     const {gd, caption, alt, clock} = this, {data, layout} = dressed(this.figure), {meta = {}} = layout;
