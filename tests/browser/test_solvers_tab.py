@@ -86,7 +86,7 @@ def test_figures_follow_their_controls(visit):
         "steps": lambda: lab.choose("solvers-stepper", "Heun"),
         "law": lambda: lab.choose("solvers-metric", "energy distance"),
         "strong": lambda: lab.choose("solvers-spacing", "uniform in λ"),
-        "enough": lambda: lab.choose("solvers-data", "Heart"),
+        "enough": lambda: lab.choose("solvers-data", "Twenty-five Gaussians"),
     }.items():
         before, now = lab.after(f"solvers-{chart}", act)
         assert before != now
