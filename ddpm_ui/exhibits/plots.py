@@ -69,9 +69,7 @@ def filmstrip(trajectory: Trajectory, times: Sequence[int], *, most: int | None 
     """The first `most` particles at the given times, one panel each, data left and noise right."""
     T, n = trajectory.header["axis"]["last"], min(trajectory.header["n"], most or trajectory.header["n"])
     figure = make_subplots(1, len(times), subplot_titles=[f"t = {t}" for t in times], horizontal_spacing=0.01)
-    colour = trajectory.colours[
-        :n
-    ].tolist()  # as numbers: Plotly parses each colour that is a name, and that takes long
+    colour = trajectory.colours[:n].tolist()  # numbers on an axis: each string would be parsed, which takes long
     for column, t in enumerate(times, start=1):
         x, y = trajectory.at(t)[:n].round(4).T.tolist()  # plain numbers, which any client can read
         marker = {"size": 3 if n > 300 else 5, "color": colour, "coloraxis": "coloraxis"}

@@ -1,5 +1,7 @@
 """The Reverse tab: a network walks noise back to data while somebody watches."""
 
+from ddpm_core.samplers.registry import OPTIONS
+
 QUICK = "?tab=reverse&sampler=ddim&steps=20&n=200"
 
 
@@ -64,7 +66,7 @@ OWN_FIELDS = ("churn", "correction", "tolerance", "sweeps", "eta", "variance")
 
 def test_every_sampler_has_its_own_controls_and_no_others(visit):
     lab = visit(QUICK.replace("ddim", "heun"), stage="reverse")
-    on_show = lambda: [field for field in OWN_FIELDS if lab.page.locator(f"#reverse-{field}").is_visible()]  # noqa: E731
+    on_show = lambda: [field for field in OPTIONS if lab.page.locator(f"#reverse-{field}").is_visible()]  # noqa: E731
     assert not on_show()
     for (sampler, act), fields in zip(OWN.items(), OWN_FIELDS, strict=True):
         lab.changed("reverse", lambda sampler=sampler: lab.choose("reverse-sampler", sampler))

@@ -75,8 +75,9 @@ def test_layers_of_the_first_are_layers_of_all(start):
 def test_a_bad_link_names_the_field(visit):
     lab = visit(f"{SMALL}&solvers=ddim,nobody", stage="race-0")
     lab.page.locator("#solvers-note").get_by_text("solvers must").wait_for()
-    chosen = lab.page.locator("#solvers-solvers .token")
-    assert chosen.count() == len(Solvers.solvers) == MAX_RACERS
+    for place in range(MAX_RACERS):
+        lab.until(f"race-{place}", "s.painted > 0")
+    assert len(racers(lab)) == len(Solvers.solvers) == MAX_RACERS
 
 
 def test_figures_follow_their_controls(visit):
