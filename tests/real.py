@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, ViewportSize, sync_playwright
 ROOT = Path(__file__).parent.parent
 DESKTOP: ViewportSize = {"width": 1366, "height": 768}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+# The headless shell draws pages and nothing around them: a sixth less work.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync"""
 # Forward shows all that it shows without scrolling.
@@ -61,7 +63,7 @@ def _answers(address: str) -> bool:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser on the PATH, or else Playwright's own; without either, Playwright says how to get one."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS.split())
         yield browser

@@ -60,8 +60,9 @@ def sliced_w2(pooled: Tensor, is_a: Tensor, *, projections: int = 128) -> Tensor
     """
     generator = torch.Generator().manual_seed(0)
     directions = torch.randn(projections, pooled.shape[1], generator=generator, dtype=torch.float64)
-    sorted_ = (torch.nn.functional.normalize(directions, dim=1) @ pooled.mT).sort(dim=1)  # [projections, 2n]
-    shadows, order = (part.flatten().numpy() for part in sorted_)  # numpy selects by a mask four times as fast
+    shadows = (torch.nn.functional.normalize(directions, dim=1) @ pooled.mT).numpy()  # [projections, 2n]
+    order = shadows.argsort(axis=1)  # numpy sorts twice as fast as torch, and selects by a mask four times as fast
+    shadows, order = np.take_along_axis(shadows, order, axis=1).ravel(), order.ravel()
     gaps = []
     for row in is_a.numpy():
         of_a = row[order]  # any subset of sorted numbers is sorted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -31,10 +32,10 @@ def figure_value(name: str, recipe: Recipe) -> str:
 
 
 def stage_value(kind: str, recipe: Recipe, view: Mapping[str, str], *, play: bool | None = None, **more) -> str:
-    """The value of a Stage. `view` holds the reader's own settings, such as t, from a link."""
+    """The value of a Stage. `view` holds the reader's own settings, such as t, from a link, and which visit it is."""
     t = view.get("t", "")
     layers = [layer for layer in view["layers"].split(",") if layer in LAYERS] if "layers" in view else None
-    value = {"src": source(kind, recipe), "link": recipe.link, "layers": layers}
+    value = {"src": source(kind, recipe), "link": recipe.link, "layers": layers, "visit": view.get("visit")}
     return json.dumps(value | more | ({"t": int(t), "play": False} if t.isdecimal() else {"t": None, "play": play}))
 
 
@@ -128,10 +129,13 @@ class Tab:
         return self.guarded(lambda *values: self.whole(change(self.recipe(values))))(*values)
 
     def open(self, query: Mapping[str, str]) -> Shown:
-        """Show what a link says. A bad link shows its message and the default recipe."""
+        """Show what a link says. A bad link shows its message and the default recipe.
+
+        A value that stays the same is no news to the page; with the visit in it a link leads to its t once more.
+        """
         message: Shown = {}
         try:
             recipe = self.kind.of(query)
         except RecipeError as error:
             recipe, message = self.kind(), {self.outputs["note"]: note(error.message)}
-        return self.whole(recipe, {"opening": "1", **query}) | message
+        return self.whole(recipe, {**query, "visit": secrets.token_hex(4)}) | message

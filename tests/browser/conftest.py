@@ -18,9 +18,12 @@ def browser():
 
 FOLLOW = "link => document.dispatchEvent(new CustomEvent('lab-go', {detail: link}))"
 BEFORE = "() => Object.values(lab.stages).forEach(s => s.left = [s.value.src, s.run])"
-# A stage shows what the answer names, if it names any: the stream that it has shown already, or else a new one.
-FOLLOWED = "%s.includes(s.value.src) && (!s.left || s.value.src === s.left[0] || s.run !== s.left[1])"
+# A stage shows what the answer to a link names, if it names any: the stream that it has shown already, or else a new
+# one, and of this visit.
+FOLLOWED = """%s.includes(s.value.src) && (!s.left || s.value.src === s.left[0] || s.run !== s.left[1])
+  && (!("visit" in s.value) || s.value.visit === %s)"""
 MOST_LEFT = 2
+QUIET = 50  # ms
 REST = "() => Object.values(lab.stages).forEach(s => s.clock.pause())"
 
 # What a person would see of a stage that does not do what a test expects.
@@ -40,9 +43,18 @@ class Lab:
         # Asked of the browser itself: Playwright's own "request" event leaves out the icon of the page.
         network = page.context.new_cdp_session(page)
         network.send("Network.enable")
-        network.on("Network.requestWillBeSent", lambda event: self.requests.append(event["request"]["url"]))
+        self.asking: set[str] = set()  # events that the server has not answered
+        network.on("Network.requestWillBeSent", self._asked)
+        for end in ("Network.loadingFinished", "Network.loadingFailed"):
+            network.on(end, lambda event: self.asking.discard(event["requestId"]))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._heard)
+
+    def _asked(self, event: dict) -> None:
+        url = event["request"]["url"]
+        self.requests.append(url)
+        if "/predict" in url:
+            self.asking.add(event["requestId"])
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -55,17 +67,21 @@ class Lab:
 
     def follow(self, query: str, stage: str, ready: str = "s.painted > 0") -> "Lab":
         """As `open`, by a link inside the page: a tenth of the work."""
+        self.page.bring_to_front()  # a page that another one covers has a frame a second
+        self.page.wait_for_timeout(QUIET)  # a control that was moved while its last answer was on the way asks again
+        while self.asking:
+            self.page.wait_for_timeout(QUIET)
         self.requests.clear()
         self.errors.clear()
-        self.page.bring_to_front()  # a page that another one covers has a frame a second
         self.page.evaluate(BEFORE)
         link = query.removeprefix("?") or f"tab={stage}"
         asked = lambda got: "/predict" in got.url and got.request.post_data_json["data"] == [link]  # noqa: E731
         with self.page.expect_response(asked) as answer:
             self.page.evaluate(FOLLOW, link)
         self.page.evaluate("(scrollTo(0, 0), document.activeElement.blur())")
-        streams = re.findall(r'lab/[^"\\]+', answer.value.text())
-        self.until(stage, f"({FOLLOWED % json.dumps(streams) if streams else 'true'}) && ({ready})")
+        streams, visits = (re.findall(part, answer.value.text()) for part in (r'lab/[^"\\]+', r'visit\\": \\"(\w+)'))
+        followed = FOLLOWED % (json.dumps(streams), json.dumps(visits[0])) if streams else "true"
+        self.until(stage, f"({followed}) && ({ready})")
         return self
 
     def stage(self, name: str, expression: str):

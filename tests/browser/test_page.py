@@ -127,6 +127,14 @@ def test_the_api_has_its_page(visit):
     lab.errors = [e for e in lab.errors if "/mcp/schema" not in e]  # Gradio asks whether there is an MCP server
 
 
+def test_a_link_that_is_followed_once_more_leads_to_its_t_again(visit):
+    """A lecturer comes back to a place by the same link, though in between nothing but t has changed."""
+    lab = visit("?t=400&n=200")
+    lab.page.keyboard.press("End")
+    lab.until("forward", "s.idle && s.clock.t === 1000")
+    lab.follow("?t=400&n=200", "forward", "s.clock.t === 400")
+
+
 @pytest.mark.parametrize("recipe", ["T=1", "T=2000&steps=2000&n=100"])
 @pytest.mark.parametrize("tab", ["forward", "reverse"])
 def test_the_shortest_and_the_longest_recipe(visit, tab, recipe):

@@ -35,7 +35,7 @@ def show(recipe: Forward, view: Mapping[str, str]) -> dict:
     return {
         "note": terminal_note(recipe),
         "fix": gr.update(visible=not is_noise(recipe)),
-        "stage": stage_value("forward", recipe, view, play=True if "opening" in view else None),
+        "stage": stage_value("forward", recipe, view, play=True if "visit" in view else None),
         "beside": gr.update(visible=compared),
         "chain": stage_value("chain", recipe, view) if compared else "",
         "film": json.dumps({"src": source("film/forward", recipe)}),

@@ -28,7 +28,7 @@ PICTURES = [".png", ".jpg", ".jpeg", ".webp"]
 def show(recipe: Images, view: Mapping[str, str]) -> dict:
     image, other = view.get("image", ""), recipe.other
     shared: dict[str, Any] = {
-        "play": True if recipe.task != "forward" or "opening" in view else None,
+        "play": True if recipe.task != "forward" or "visit" in view else None,
         "link": recipe.link,
     }
     shared |= {"image": int(image)} if image.isdecimal() else {}

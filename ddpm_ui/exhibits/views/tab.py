@@ -30,7 +30,12 @@ SECTIONS: dict[str, list[tuple[str, ...]]] = {  # rows of figures
 
 def show(recipe: Views, view: Mapping[str, str]) -> dict:
     t = view.get("t", "")
-    planes = {"src": source("fields", recipe.seen), "link": recipe.link, "t": int(t) if t.isdecimal() else None}
+    planes = {
+        "src": source("fields", recipe.seen),
+        "link": recipe.link,
+        "t": int(t) if t.isdecimal() else None,
+        "visit": view.get("visit"),
+    }
     chosen = {
         "src": source("chosen", recipe.chosen),
         "t": min(recipe.at, recipe.T),
