@@ -48,8 +48,8 @@ node_modules/.package-lock.json: package.json package-lock.json
 
 # A browser on the PATH; else Playwright's own; else, for root on Debian, the system's.
 $(VENV)/.browser: | $(VENV)/.dev
-	@command -v chromium || command -v chromium-browser || command -v google-chrome \
-	|| { $(BIN)/playwright install chromium && { $(BIN)/playwright install-deps chromium || true; }; } \
-	|| { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
+	@command -v chromium-headless-shell || command -v chromium || command -v chromium-browser || command -v google-chrome \
+	|| { $(BIN)/playwright install --only-shell chromium && { $(BIN)/playwright install-deps chromium || true; }; } \
+	|| { apt-get update && apt-get install --yes --no-install-recommends chromium-headless-shell; } \
 	|| { echo "The tests need a browser: install Chromium or Google Chrome." >&2; exit 1; }
 	@touch $@

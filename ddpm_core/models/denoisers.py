@@ -66,7 +66,7 @@ class NetworkDenoiser:
     def __call__(self, x: Tensor, alpha: float, sigma: float) -> Prediction:
         scale = math.hypot(alpha, sigma)
         lam = torch.full((), half_log_snr(alpha, sigma), device=x.device, dtype=x.dtype)
-        with torch.no_grad():
+        with torch.set_grad_enabled(x.requires_grad):  # sampling builds no graph, whoever needs the slope in x does
             out = self.net(x / scale, lam) if self.label is None else self.net(x / scale, lam, self.label)
         return Prediction.of(x, alpha, sigma, **{self.target: out * scale if self.target == "v" else out})
 

@@ -40,7 +40,8 @@ class PreparedNetwork:
         scale = math.hypot(alpha, sigma)
         out = self.net.at(x if scale == 1 else x / scale, known)
         # torch.no_grad would cost a hundredth of a step; networks that have learned build no graph anyway
-        return self._prediction(x, alpha, sigma, out.detach() if out.requires_grad else out, scale)
+        unwanted = out.requires_grad and not x.requires_grad
+        return self._prediction(x, alpha, sigma, out.detach() if unwanted else out, scale)
 
     def at_once(self, xs: Sequence[Tensor], levels: Sequence[NoiseLevel]) -> list[Prediction]:
         """The prediction for each of xs, [n, ...], at its own known level, by one pass through the network."""

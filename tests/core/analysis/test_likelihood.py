@@ -10,8 +10,6 @@ from ddpm_core import DATASETS, MLP, SCHEDULES, GaussianMixture, MixtureDenoiser
 from ddpm_core.analysis.likelihood import LEVELS, denoise_with_divergence, flow_log_prob
 from ddpm_core.models.denoisers import TARGETS
 
-# the first use of forward mode loads a part of torch that still uses a part of torch that is deprecated
-
 ROOT = normal(4, 2, 2)
 FULL = GaussianMixture([0.4, 0.3, 0.2, 0.1], normal(4, 2), 0.2 * ROOT @ ROOT.mT + 0.02 * torch.eye(2))
 LEVEL = pytest.mark.parametrize("alpha, sigma", [(0.8, 0.6), (1.0, 0.2), (0.05, 1.0), (1.0, 5.0), (0.5, 0.5)])
@@ -31,7 +29,7 @@ def divergence(denoiser, x, alpha, sigma):
 @LEVEL
 @pytest.mark.parametrize("mixture", [FULL, DATASETS["two_moons"]()], ids=["full", "round"])
 def test_divergence_of_an_exact_denoiser_is_the_trace_of_its_jacobian(mixture, alpha, sigma):
-    """By reverse-mode differentiation of the closed form, where the code has its variance."""
+    """By differentiation of the closed form, where the code has its variance."""
     x = alpha * mixture.means[:4] + sigma * normal(4, 2)
     slope = torch.autograd.functional.jacobian(lambda x: mixture.denoise(x, alpha, sigma).sum(0), x)  # [D, n, D]
     close(divergence(MixtureDenoiser(mixture), x, alpha, sigma), slope.diagonal(dim1=0, dim2=2).sum(-1), 1e-9)
@@ -40,7 +38,7 @@ def test_divergence_of_an_exact_denoiser_is_the_trace_of_its_jacobian(mixture, a
 @LEVEL
 @pytest.mark.parametrize("target", TARGETS)
 def test_divergence_of_a_network_is_what_finite_differences_find(target, alpha, sigma):
-    """The log density is an integral of it, and forward-mode derivatives are easy to get wrong."""
+    """The log density is an integral of it."""
     denoiser, x, h = small(target), normal(9, 2), 1e-5
     moved = [(denoiser(x + d, alpha, sigma).x0 - denoiser(x - d, alpha, sigma).x0) / (2 * h) for d in h * torch.eye(2)]
     close(divergence(denoiser, x, alpha, sigma), moved[0][:, 0] + moved[1][:, 1], 1e-7)
@@ -143,7 +141,7 @@ def test_levels_must_fall_and_be_finite(lam):
 
 
 def test_threads_may_ask_at_once():
-    """The lab answers several people at a time; torch's forward mode alone would mix them up."""
+    """The lab answers several people at a time; torch's forward mode, for one, would mix them up."""
     denoiser, x = load_checkpoint("two_moons"), torch.tensor([[0.3, -0.2], [1.0, 0.5]])
     alone = divergence(denoiser, x, 0.8, 0.6)
     with ThreadPoolExecutor(4) as people:
