@@ -121,6 +121,10 @@ class Recipe:
         """The same recipe with its idle fields at their defaults: what is computed."""
         return dataclasses.replace(self, **{name: getattr(type(self), name) for name in self.idle})
 
+    def only(self, *fields: str):
+        """The same recipe with all other fields at their defaults: what depends on these alone is computed once."""
+        return type(self)(**{name: getattr(self, name) for name in fields})
+
     @property
     def query(self) -> str:
         """The shortest query string for this recipe; canonical, so it is also the cache key."""
@@ -148,6 +152,7 @@ def mixture_of(data: str) -> GaussianMixture:
 
 
 BETA_RANGE = ("beta_min", "beta_max", "rescale")
+SCHEDULE = ("schedule", "T", *BETA_RANGE)
 OF_BETA = ("linear", "scaled_linear")  # the schedules that depend on these
 
 

@@ -1,12 +1,15 @@
 """The house of exhibits: arrows point one way, nothing outside a folder names what is in it, and a new one is local."""
 
 import ast
+import dataclasses
 import json
 import re
 import subprocess
 import sys
 import urllib.request
+from importlib import import_module
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 from gradio_client import Client
@@ -88,6 +91,31 @@ def test_every_exhibit_has_its_words_and_its_line_in_the_readme(exhibit):
     assert f"| **{STRINGS['en'][exhibit.title]}** |" in readme
     if exhibit.takes_networks:
         assert all(f"use_in_{exhibit.name}" in words for words in STRINGS.values())
+
+
+# Of every field a value that is not its default, and cheap; "schedule" is the other case.
+MOVED = {
+    "data": "eight_gaussians", "denoiser": "exact", "T": 12, "beta_min": 0.002, "beta_max": 0.03, "rescale": True,
+    "n": 30, "seed": 3, "at": 5, "particle": 2, "churn": 0.25, "beside": "chain", "film": (0, 5), "nfe": 5,
+    "spacing": "uniform_lam", "sigma_min": 0.03, "sigma_max": 15.0, "solvers": ("heun", "ddim"), "stepper": "heun",
+    "metric": "excess_nll",
+}  # fmt: skip
+DRAWN = [(exhibit, name) for exhibit in EXHIBITS.values() for name in exhibit.figures]
+
+
+@pytest.mark.parametrize("other", [{}, {"schedule": "cosine"}], ids=["ranges", "schedule"])
+@pytest.mark.parametrize(("exhibit", "name"), DRAWN, ids=[name for _, name in DRAWN])
+def test_the_address_of_a_figure_says_all_that_it_depends_on(exhibit, name, other):
+    """Else it would stay as it is when a control moves that should change it."""
+    kind = exhibit.recipe
+    moved = {field.name: MOVED[field.name] for field in dataclasses.fields(kind) if field.name != "schedule"}
+    recipe = kind(**moved, **other)
+    assert all(getattr(recipe, name) != getattr(kind, name) for name in moved)
+    shown = import_module(exhibit.build.__module__).show(recipe, {})
+    address = json.loads(shown[name])["src"]
+    said = kind.of(dict(parse_qsl(address.partition("?")[2])))
+    assert said != recipe
+    assert exhibit.figures[name](said).to_json() == exhibit.figures[name](recipe).to_json()
 
 
 # ---- a new one: tests/ui/toy, as docs/EXTENDING.md tells ------------------------------------------------------------

@@ -16,7 +16,7 @@ from ddpm_ui.exhibits.forward.recipe import Forward
 from ddpm_ui.exhibits.forward.stream import chain, drifts
 from ddpm_ui.exhibits.particles import closed_form
 from ddpm_ui.exhibits.tab import Tab, figure_value, is_noise, source, stage_value, terminal_note
-from ddpm_ui.recipes import OF_BETA
+from ddpm_ui.recipes import OF_BETA, SCHEDULE
 from ddpm_ui.web.controls import QUIET, control
 from ddpm_ui.web.i18n import i18n
 from ddpm_ui.web.parts import Chart, Fields, Note, Stage
@@ -30,6 +30,14 @@ def fixed(recipe: Forward) -> Forward:
     return next((c for c in candidates if is_noise(c)), dataclasses.replace(recipe, schedule="cosine"))
 
 
+# Each figure, and the fields of the recipe that it depends on.
+FIGURES = {
+    "curves": (curves, SCHEDULE),
+    "why": (why, ("data", *SCHEDULE, "seed")),
+    "forgetting": (forgetting, ("data", *SCHEDULE)),
+}
+
+
 def show(recipe: Forward, view: Mapping[str, str]) -> dict:
     compared = recipe.beside != "nothing"
     return {
@@ -39,8 +47,8 @@ def show(recipe: Forward, view: Mapping[str, str]) -> dict:
         "beside": gr.update(visible=compared),
         "chain": stage_value("chain", recipe, view) if compared else "",
         "film": json.dumps({"src": source("film/forward", recipe)}),
-        "drifts": json.dumps({"src": source("drifts", recipe)}),
-        **{name: figure_value(name, recipe) for name in FIGURES},
+        "drifts": json.dumps({"src": source("drifts", recipe.only("data", *SCHEDULE))}),
+        **{name: figure_value(name, recipe.only(*uses)) for name, (_, uses) in FIGURES.items()},
     }
 
 
@@ -76,7 +84,6 @@ def build() -> Tab:
     return tab
 
 
-FIGURES = {"curves": curves, "why": why, "forgetting": forgetting}
 EXHIBIT = Exhibit(
     recipe=Forward,
     title="tab_forward",
@@ -87,6 +94,6 @@ EXHIBIT = Exhibit(
         "chain": Stream(Forward, chain),
         "drifts": Stream(Forward, drifts),
     },
-    figures=FIGURES,
+    figures={name: draw for name, (draw, _) in FIGURES.items()},
     film="forward",
 )

@@ -29,7 +29,7 @@ from ddpm_ui.exhibits.plots import captioned
 from ddpm_ui.exhibits.solvers import plots
 from ddpm_ui.exhibits.solvers.recipe import Solvers
 from ddpm_ui.exhibits.solvers.stream import exact_places
-from ddpm_ui.recipes import RACERS, mixture_of
+from ddpm_ui.recipes import RACERS, SCHEDULE, mixture_of
 from ddpm_ui.words import ASSETS
 
 NFES = (5, 8, 12, 20, 32, 50, 80)
@@ -151,18 +151,20 @@ def whole(recipe: Solvers) -> go.Figure:
     return plots.solver_table(_rows(recipe).get("learned", {}), table()["nfe"], found.get("limit", 1.0))
 
 
-FIGURES: dict[str, tuple[Callable[[Solvers], go.Figure], tuple[str, ...]]] = {
-    "strong": (strong, ("learned", "exact")),
-    "law": (law, ("learned", "exact")),
-    "steps": (steps, ("exact",)),
-    "enough": (enough, ("learned", "exact")),
-    "whole": (whole, ("learned",)),
+LEVELS = (*SCHEDULE, "sigma_min", "sigma_max", "spacing")
+# Each figure; whether it shows a network, the exact denoiser, or both; the fields of the recipe that it depends on.
+FIGURES: dict[str, tuple[Callable[[Solvers], go.Figure], tuple[str, ...], tuple[str, ...]]] = {
+    "strong": (strong, ("learned", "exact"), ("data", "denoiser", *LEVELS, "seed", "solvers")),
+    "law": (law, ("learned", "exact"), ("data", "denoiser", *LEVELS, "seed", "solvers", "metric")),
+    "steps": (steps, ("exact",), ("data", *LEVELS, "nfe", "seed", "stepper")),
+    "enough": (enough, ("learned", "exact"), ("data",)),
+    "whole": (whole, ("learned",), ("data",)),
 }
 
 
 def figure(name: str, recipe: Solvers) -> go.Figure:
     """One of FIGURES, with its caption."""
-    draw, badges = FIGURES[name]
+    draw, badges, _ = FIGURES[name]
     n = {"strong": FEW, "law": CLOUDED, "steps": FEW}.get(name) or table()["n"]
     if recipe.denoiser == "exact" and name in ("strong", "law"):
         badges = ("exact",)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -13,7 +12,7 @@ from gradio.components import Component
 
 from ddpm_ui.exhibits.exhibit import Exhibit, Stream
 from ddpm_ui.exhibits.particles import network
-from ddpm_ui.exhibits.solvers.figures import FIGURES, figure
+from ddpm_ui.exhibits.solvers.figures import FIGURES, LEVELS, figure
 from ddpm_ui.exhibits.solvers.recipe import MAX_RACERS, Racer, Solvers
 from ddpm_ui.exhibits.solvers.stream import SWEEPS, race, sweeps
 from ddpm_ui.exhibits.tab import Tab, figure_value, source, stage_value, terminal_note
@@ -23,21 +22,6 @@ from ddpm_ui.web.parts import Chart, Note, Stage
 
 HEIGHTS = {"strong": 420, "law": 420, "steps": 460, "enough": 460, "whole": 560}
 SECTIONS = {"buys": ("strong", "law"), "steps": ("steps",), "enough": ("enough", "whole")}
-NOT_DATA = [f.name for f in dataclasses.fields(Solvers) if f.name != "data"]
-# Fields that a figure does not depend on; they get their defaults, so that it is not computed again.
-INDIFFERENT = {
-    "strong": ("nfe", "stepper", "metric", "n"),
-    "law": ("nfe", "stepper", "n"),
-    "steps": ("solvers", "metric", "n", "denoiser"),
-    "enough": NOT_DATA,
-    "whole": NOT_DATA,
-    "sweeps": ("solvers", "stepper", "metric", "nfe", "n"),
-}
-
-
-def needed(name: str, recipe: Solvers) -> Solvers:
-    """The recipe, with the fields that figure `name` does not depend on at their defaults."""
-    return dataclasses.replace(recipe, **{field: getattr(Solvers, field) for field in INDIFFERENT[name]})
 
 
 def show(recipe: Solvers, view: Mapping[str, str]) -> dict:
@@ -48,8 +32,10 @@ def show(recipe: Solvers, view: Mapping[str, str]) -> dict:
         shown[f"lane {place}"] = gr.update(visible=racing)
         more: dict[str, Any] = {"play": True, "link": recipe.link, "ink": f"racer{place + 1}"}
         shown[f"racer {place}"] = stage_value("race", racers[place], view, **more) if racing else ""
-    shown["sweeps"] = json.dumps({"src": source("sweeps", needed("sweeps", recipe)), "t": 0, "play": False})
-    return shown | {name: figure_value(name, needed(name, recipe)) for name in FIGURES}
+    shown["sweeps"] = json.dumps(
+        {"src": source("sweeps", recipe.only("data", "denoiser", *LEVELS, "seed")), "t": 0, "play": False}
+    )
+    return shown | {name: figure_value(name, recipe.only(*uses)) for name, (_, _, uses) in FIGURES.items()}
 
 
 def build() -> Tab:

@@ -39,12 +39,12 @@ from ddpm_ui.exhibits.plots import captioned
 from ddpm_ui.exhibits.views import plots
 from ddpm_ui.exhibits.views.recipe import Views
 from ddpm_ui.exhibits.views.stream import LAM, _errors
-from ddpm_ui.recipes import mixture_of
+from ddpm_ui.recipes import SCHEDULE, mixture_of
 
 
 def errors(recipe: Views) -> go.Figure:
     """The relative error of each view over the noise levels."""
-    return plots.view_errors(LAM.tolist(), _errors(recipe)[0])
+    return plots.view_errors(LAM.tolist(), _errors(recipe.seen)[0])
 
 
 def bound(recipe: Views) -> go.Figure:
@@ -210,26 +210,26 @@ def recite(recipe: Views) -> go.Figure:
     return plots.recitation(points, perfect, other, distance, badge(recipe.denoiser))
 
 
-# Each figure, and whether it shows a network, the exact denoiser, or both.
-FIGURES: dict[str, tuple[Callable[..., go.Figure], tuple[str, ...]]] = {
-    "errors": (errors, ("learned",)),
-    "step": (step, ("exact",)),
-    "bound": (bound, ("learned",)),
-    "coefficients": (coefficients, ("exact",)),
-    "tweedie": (tweedie, ("exact", "learned")),
-    "modes": (modes, ("exact",)),
-    "paths": (paths, ("learned",)),
-    "marginals": (marginals, ("learned",)),
-    "coordinates": (coordinates, ("learned",)),
-    "likelihood": (likelihood, ("learned",)),
-    "recite": (recite, ("exact", "learned")),
-    "memory": (memory, ("exact", "learned")),
+# Each figure; whether it shows a network, the exact denoiser, or both; the fields of the recipe that it depends on.
+FIGURES: dict[str, tuple[Callable[..., go.Figure], tuple[str, ...], tuple[str, ...]]] = {
+    "errors": (errors, ("learned",), ("data", "denoiser")),
+    "step": (step, ("exact",), ("data", *SCHEDULE, "seed", "particle", "at")),
+    "bound": (bound, ("learned",), ("data", "denoiser", *SCHEDULE, "seed")),
+    "coefficients": (coefficients, ("exact",), SCHEDULE),
+    "tweedie": (tweedie, ("exact", "learned"), ("data", "denoiser", *SCHEDULE, "seed", "particle", "at")),
+    "modes": (modes, ("exact",), ("seed",)),
+    "paths": (paths, ("learned",), ("data", "denoiser", "seed", "particle", "churn")),
+    "marginals": (marginals, ("learned",), ("data", "denoiser", "seed", "churn")),
+    "coordinates": (coordinates, ("learned",), ("data", "denoiser", "seed", "particle")),
+    "likelihood": (likelihood, ("learned",), ("data", "denoiser", "seed")),
+    "recite": (recite, ("exact", "learned"), ("data", "denoiser", "seed")),
+    "memory": (memory, ("exact", "learned"), ("data", "denoiser", "seed")),
 }
 
 
 def figure(name: str, recipe: Views) -> go.Figure:
     """One of FIGURES, with its caption."""
-    draw, badges = FIGURES[name]
+    draw, badges, _ = FIGURES[name]
     if recipe.denoiser == "exact":
         badges = ("exact",)
     return captioned(draw(recipe), name, badges)

@@ -28,7 +28,7 @@ class Views(Noised):
     @property
     def seen(self) -> Views:
         """The part that the vector fields depend on. The schedule has no effect, because all levels are shown."""
-        return Views(data=self.data, denoiser=self.denoiser)
+        return self.only("data", "denoiser")
 
 
 @dataclass(frozen=True)

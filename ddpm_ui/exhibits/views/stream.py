@@ -58,7 +58,7 @@ def fields(recipe: Views) -> Generator[bytes, None, None]:
     """The fields of the denoiser and of the exact one on a grid at every level, and the errors between them."""
     mixture, levels = mixture_of(recipe.data), levels_at(LAM)
     denoiser, exact = denoiser_of(recipe.denoiser, recipe.data), MixtureDenoiser(mixture)
-    error, residual = _errors(recipe)
+    error, residual = _errors(recipe.seen)
     alpha, sigma = (list(part) for part in zip(*levels, strict=True))
     yield wire.header(
         Axis("noise_level", LEVELS - 1), side=SIDE, rows=(badge(recipe.denoiser), "exact"), views=VIEWS, alpha=alpha,

@@ -43,8 +43,7 @@ def show(recipe: Views, view: Mapping[str, str]) -> dict:
         "layers": [],
         "followed": recipe.particle,
     }
-    seen = {"errors": recipe.seen}  # depends only on the noise level, like the fields
-    charts = {name: figure_value(name, seen.get(name, recipe)) for name in FIGURES}
+    charts = {name: figure_value(name, recipe.only(*uses)) for name, (_, _, uses) in FIGURES.items()}
     return {"note": terminal_note(recipe), "fields": json.dumps(planes), "chosen": json.dumps(chosen), **charts}
 
 
