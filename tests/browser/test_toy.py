@@ -1,20 +1,45 @@
-"""The toy exhibit of tests/ui/toy in a real browser: what a folder brings along is on the page and in its link."""
+"""The toy exhibit of tests/ui/toy, as docs/EXTENDING.md tells: all that a folder brings along is there."""
+
+import json
+import urllib.request
 
 import pytest
+from gradio_client import Client
 
+from ddpm_ui.server.wire import Trajectory
 from tests.browser.conftest import Lab
 from tests.real import DESKTOP, served
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def toy(tmp_path_factory):
     with served("-m", "tests.ui.toy", log=tmp_path_factory.mktemp("toy") / "log.txt") as address:
         yield address
 
 
-def test_a_new_exhibit_is_on_the_page_and_in_its_link(address, browser):
+def get(address):
+    with urllib.request.urlopen(address, timeout=60) as response:
+        return response.read()
+
+
+def test_a_new_exhibit_is_its_folder(toy):
+    """Its stream, its figure, its film and its endpoint are there; a bad link of it names the field."""
+    walk = Trajectory.decode([get(f"{toy}/lab/toy?speed=2&n=20")])
+    assert walk.header["axis"] == {"name": "model_time", "last": 10, "ends": ["left", "right"]}
+    assert "alpha" not in walk.header  # it has no schedule
+    assert (walk.at(10) - walk.at(0)).mean(0) == pytest.approx([2, 0], abs=0.01)
+    assert json.loads(get(f"{toy}/lab/figure/reach?speed=3"))["data"][0]["y"] == [0, 3]
+    assert len(json.loads(get(f"{toy}/lab/film/toy?n=5"))["data"]) > 3
+    with pytest.raises(urllib.error.HTTPError) as bad:
+        get(f"{toy}/lab/toy?speed=9")
+    assert "speed must be a number between 0.0 and 4.0" in json.loads(bad.value.read())["error"]
+    figure = Client(toy, verbose=False).predict(speed=0.5, n=7, film="0, 10", api_name="/toy")
+    assert [len(trace["x"]) for trace in figure["data"]] == [7, 7]
+
+
+def test_a_new_exhibit_is_on_the_page_and_in_its_link(toy, browser):
     page = browser.new_page(viewport=DESKTOP, locale="en-US")
-    lab = Lab(page, address).open("?tab=toy&speed=2&t=10&n=30", "toy", "s.header?.done && s.painted > 0")
+    lab = Lab(page, toy).open("?tab=toy&speed=2&t=10&n=30", "toy", "s.header?.done && s.painted > 0")
     lab.until("toy", "s.idle")
     assert page.get_by_role("tab", name="Toy", exact=True).get_attribute("aria-selected") == "true"
     end = lab.positions("toy")

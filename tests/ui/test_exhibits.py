@@ -6,20 +6,17 @@ import json
 import re
 import subprocess
 import sys
-import urllib.request
 from importlib import import_module
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
-from gradio_client import Client
 
 from ddpm_ui.exhibits.exhibit import EXHIBITS as REGISTERED
 from ddpm_ui.exhibits.exhibit import Exhibit, register
 from ddpm_ui.exhibits.registry import EXHIBITS, FOLDERS
-from ddpm_ui.server.wire import Trajectory
 from ddpm_ui.words import STRINGS
-from tests.real import ROOT, served
+from tests.real import ROOT
 
 UI = ROOT / "ddpm_ui"
 FLOORS = (
@@ -116,32 +113,3 @@ def test_the_address_of_a_figure_says_all_that_it_depends_on(exhibit, name, othe
     said = kind.of(dict(parse_qsl(address.partition("?")[2])))
     assert said != recipe
     assert exhibit.figures[name](said).to_json() == exhibit.figures[name](recipe).to_json()
-
-
-# ---- a new one: tests/ui/toy, as docs/EXTENDING.md tells ------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    with served("-m", "tests.ui.toy", log=tmp_path_factory.mktemp("toy") / "log.txt") as address:
-        yield address
-
-
-def get(address):
-    with urllib.request.urlopen(address, timeout=60) as response:
-        return response.read()
-
-
-def test_a_new_exhibit_is_its_folder(toy):
-    """Its stream, its figure, its film and its endpoint are there; a bad link of it names the field."""
-    walk = Trajectory.decode([get(f"{toy}/lab/toy?speed=2&n=20")])
-    assert walk.header["axis"] == {"name": "model_time", "last": 10, "ends": ["left", "right"]}
-    assert "alpha" not in walk.header  # it has no schedule
-    assert (walk.at(10) - walk.at(0)).mean(0) == pytest.approx([2, 0], abs=0.01)
-    assert json.loads(get(f"{toy}/lab/figure/reach?speed=3"))["data"][0]["y"] == [0, 3]
-    assert len(json.loads(get(f"{toy}/lab/film/toy?n=5"))["data"]) > 3
-    with pytest.raises(urllib.error.HTTPError) as bad:
-        get(f"{toy}/lab/toy?speed=9")
-    assert "speed must be a number between 0.0 and 4.0" in json.loads(bad.value.read())["error"]
-    figure = Client(toy, verbose=False).predict(speed=0.5, n=7, film="0, 10", api_name="/toy")
-    assert [len(trace["x"]) for trace in figure["data"]] == [7, 7]
