@@ -8,4 +8,19 @@ export const stages = {};
 /** @type {Record<string, any>} figures, by name */
 export const charts = {};
 
+/** @type {Record<string, [number[], number[]][]>} by figure: the newest numbers of a stream, there before the figure is */
+const fed = {};
+
+/** New numbers for the traces of a figure, [x, y] each. @param {string} name @param {[number[], number[]][]} series */
+export function feed(name, series) {
+  fed[name] = series;
+  charts[name]?.feed(series);
+}
+
+/** A figure is there. @param {string} name @param {any} chart */
+export function enter(name, chart) {
+  charts[name] = chart;
+  if (fed[name]) chart.feed(fed[name]);
+}
+
 window.lab = {stages, charts, clock, visible};

@@ -3,7 +3,7 @@
 import {Refused, ask} from "../page/config.js";
 import {clock} from "../page/clocks.js";
 import {TOUCH, find, make, nearing, visible} from "../page/dom.js";
-import {charts} from "../page/lab.js";
+import {enter} from "../page/lab.js";
 import {CHANGES, plotly} from "../page/plots.js";
 import {onTheme} from "../page/theme.js";
 import {t} from "../page/words.js";
@@ -48,10 +48,10 @@ class Chart {
     for (const event of CHANGES) this.gd.on(event, () => this.place());
     if (this.clock) this.#follow(this.clock);
     onTheme(() => this.draw(), this.element);
-    charts[this.props.name] = this;
     new ResizeObserver(() => this.#resize()).observe(this.gd);
     watch("value", () => this.refresh());
     this.refresh();
+    enter(this.props.name, this);
   }
 
   async #resize() {

@@ -3,7 +3,7 @@
 import {goOn} from "../page/address.js";
 import {config} from "../page/config.js";
 import {chip, find, fullscreen, make} from "../page/dom.js";
-import {charts} from "../page/lab.js";
+import {feed} from "../page/lab.js";
 import {opened} from "../page/plots.js";
 import {t} from "../page/words.js";
 import {Bar, ShotBar} from "../pieces/bar.js";
@@ -90,7 +90,7 @@ class Stage extends Player {
   /** @param {Partial<Header>} part */
   told(part) {
     super.told(part);
-    for (const [name, series] of Object.entries(part.charts ?? {})) charts[name]?.feed(series);
+    for (const [name, series] of Object.entries(part.charts ?? {})) feed(name, series);
   }
 
   /** @param {string} seconds */
