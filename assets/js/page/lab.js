@@ -8,7 +8,7 @@ export const stages = {};
 /** @type {Record<string, any>} figures, by name */
 export const charts = {};
 
-/** @type {Record<string, [number[], number[]][]>} by figure: the newest numbers of a stream, there before the figure is */
+/** @type {Record<string, [number[], number[]][]>} the newest numbers of a figure, which may come before it is made */
 const fed = {};
 
 /** New numbers for the traces of a figure, [x, y] each. @param {string} name @param {[number[], number[]][]} series */
