@@ -78,6 +78,14 @@ def test_a_bad_number_in_a_control_is_named_and_the_old_picture_stays(visit):
     note.wait_for(state="hidden")
 
 
+def test_a_slider_can_be_reset(visit):
+    lab = visit("?t=100&n=200")
+    lab.changed("forward", lambda: lab.number("forward-T", 500), "s.header.axis.last === 500")
+    reset = lab.page.locator("#forward-T").get_by_role("button")
+    lab.changed("forward", reset.click, "s.header.axis.last === 1000")
+    lab.page.wait_for_function("!location.search.includes('T=500')")
+
+
 def test_two_people_do_not_disturb_each_other(visit):
     one, two = visit("?t=100&n=300"), visit("?t=100&n=300")
     for lab in (one, two):
@@ -115,6 +123,17 @@ def test_the_link_can_be_copied(visit):
     lab.page.locator("[data-copy]").click()
     lab.page.get_by_text("Copied").wait_for()
     assert lab.page.evaluate("navigator.clipboard.readText()") == lab.page.url
+
+
+def test_the_link_is_shown_where_there_is_no_clipboard(visit):
+    """Browsers have one on localhost and over HTTPS only, not at the address of a laptop in a lecture hall."""
+    lab, shown = visit("?t=100&n=300"), []
+    lab.until("forward", "s.idle")
+    lab.page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
+    lab.page.once("dialog", lambda dialog: (shown.append(dialog.default_value), dialog.dismiss()))
+    lab.page.locator("[data-copy]").click()
+    lab.page.evaluate("delete navigator.clipboard")
+    assert shown == [lab.page.url]
 
 
 def test_the_api_has_its_page(visit):

@@ -31,9 +31,14 @@ function change(look) {
   history.replaceState(history.state, "", url);
 }
 
-/** @param {HTMLElement} button */
+/** Over plain HTTP, as in a lecture hall, there is no clipboard: then the link is shown. @param {HTMLElement} button */
 async function copy(button) {
-  await navigator.clipboard.writeText(location.href);
+  try {
+    await navigator.clipboard.writeText(location.href);
+  } catch {
+    prompt(t("copy_link"), location.href);
+    return;
+  }
   button.textContent = t("copied");
   setTimeout(() => { button.textContent = t("copy_link"); }, COPIED);
 }
