@@ -86,6 +86,11 @@ class GaussianMixture:
             torch.einsum("k,kij->ij", self.weights, self.covariances) + (self.weights[:, None] * centred).mT @ centred
         )
 
+    @property
+    def singular(self) -> bool:
+        """Whether some of the probability lies on points or lines, where there is no density."""
+        return bool((self.variances[self.weights > 0] == 0).any())
+
     # ---- sampling -------------------------------------------------------------------------------------------------
 
     def components_from_noise(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,6 +122,7 @@ class GaussianMixture:
     def _log_joint(self, x: Tensor) -> Tensor:
         """log w_k N(x; m_k, C_k); [n, K]."""
         weights, means, variances = (p.to(x) for p in (self.weights, self.means, self.variances))
+        variances = torch.where(weights[:, None] > 0, variances, 1.0)  # else 0 * inf, for a point mass without weight
         if self.axes is None:
             distance = torch.cdist(x, means, compute_mode="donot_use_mm_for_euclid_dist")
             quadratic = distance.square() / variances[:, 0]
@@ -133,8 +139,11 @@ class GaussianMixture:
     def _average(self, x: Tensor, gain: Tensor, centre: Tensor) -> Tensor:
         """sum_k r_k (centre_k + G_k (x - m_k)), r = responsibilities(x), G_k = U_k diag(gain_k) U_k^T; [n, D].
 
-        Given r it is affine in x, so no [n, K, D] array is needed.
+        Given r it is affine in x, so no [n, K, D] array is needed; and what is, [1024, K], stays in cache.
         """
+        return torch.cat([self._average_of_part(part, gain, centre) for part in x.split(1024)])
+
+    def _average_of_part(self, x: Tensor, gain: Tensor, centre: Tensor) -> Tensor:
         r = self.responsibilities(x)
         if self.axes is None:
             affine = torch.cat([centre - gain * self.means, gain], -1).to(x)  # [K, D + 1]
@@ -168,9 +177,7 @@ class GaussianMixture:
         """
         noised = self.noised(alpha, sigma)
         gain = alpha * self.variances / noised.variances
-        return torch.cat(
-            [noised._average(part, gain, self.means) for part in x.split(1024)]
-        )  # [1024, K] stays in cache
+        return noised._average(x, gain, self.means)
 
     def posterior_variance(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """Var(x0 | alpha x0 + sigma eps = x), averaged over coordinates, for x [n, D]; [n].
@@ -195,12 +202,22 @@ class GaussianMixture:
         return (r * (inside + spread)).sum(-1)
 
     def entropy(self, n: int = 200_000, *, generator: torch.Generator) -> float:
-        """Differential entropy in nats, by Monte Carlo over n points (standard error about 1 / sqrt(n))."""
+        """Differential entropy in nats, by Monte Carlo over n points (standard error about 1 / sqrt(n)).
+
+        -inf if some of the probability lies on points or lines.
+        """
+        if self.singular:
+            return -math.inf
         x = self.sample(n, generator=generator)
         return -sum(self.log_prob(part).sum().item() for part in x.split(4096)) / n
 
     def kl_to_noise(self, n: int = 200_000, *, generator: torch.Generator) -> float:
-        """KL(p || N(0, I)) in nats, by Monte Carlo over n points; its error vanishes as p approaches N(0, I)."""
+        """KL(p || N(0, I)) in nats, by Monte Carlo over n points; its error vanishes as p approaches N(0, I).
+
+        inf if some of the probability lies on points or lines.
+        """
+        if self.singular:
+            return math.inf
         x = self.sample(n, generator=generator)
         parts = ((self.log_prob(part), part.square().sum(1) + self.D * math.log(2 * math.pi)) for part in x.split(4096))
         return sum((log_p + square / 2).sum().item() for log_p, square in parts) / n

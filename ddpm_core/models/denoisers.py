@@ -30,6 +30,8 @@ class MixtureDenoiser:
         self.mixture = mixture
 
     def __call__(self, x: Tensor, alpha: float, sigma: float) -> Prediction:
+        if sigma < alpha:  # near data x - alpha x0-hat would be the small difference of large numbers
+            return Prediction.of(x, alpha, sigma, score=self.mixture.noised(alpha, sigma).score(x))
         return Prediction.of(x, alpha, sigma, x0=self.mixture.denoise(x, alpha, sigma))
 
     def posterior_variance(self, x: Tensor, alpha: float, sigma: float) -> Tensor:

@@ -235,6 +235,17 @@ def test_entropy_of_distant_equal_parts_is_one_part_and_the_choice(generator):
     assert abs(estimate - math.log(8) - 4 * math.log(2 * math.pi * math.e)) < 5 * (8 / 2 / 20_000) ** 0.5
 
 
+def test_a_component_of_no_weight_counts_for_nothing(generator):
+    """Be it a point mass: else 0 * inf would make everything NaN. With weight, there is no density any more."""
+    C = torch.stack([torch.eye(2), torch.zeros(2, 2)])
+    beside, pointed = (GaussianMixture([1.0, weight], [[0.0, 0.0], [1.0, 0.0]], C) for weight in (0.0, 0.5))
+    x = torch.cat([normal(20, 2), beside.means])
+    close(beside.log_prob(x), GaussianMixture(1.0, [[0.0, 0.0]], 1.0).log_prob(x), 1e-12)
+    assert math.isfinite(beside.entropy(100, generator=generator))
+    assert pointed.entropy(100, generator=generator) == -math.inf
+    assert pointed.kl_to_noise(100, generator=generator) == math.inf
+
+
 @pytest.mark.parametrize("D", [1, 2, 5])
 def test_distance_of_one_gaussian_to_noise(D, generator):
     """KL(N(m, C) || N(0, I)), as torch has it; and none at all from noise itself."""

@@ -6,7 +6,7 @@ from core_common import close, f64, last, normal
 from saboteurs import wider
 
 from ddpm_core import DATASETS, SAMPLERS, SCHEDULES, GaussianMixture, MixtureDenoiser, Schedule, excess_nll
-from ddpm_core.samplers.exact_flow import ACCURACY, exact_flow
+from ddpm_core.samplers.exact_flow import ACCURACY, exact_flow, exact_flow_between
 
 ROLL = DATASETS["swiss_roll"]()
 TO_NOISE = SCHEDULES["flow"](1)  # ends at alpha = 0
@@ -111,6 +111,18 @@ def test_float32_and_each_particle_alone_give_the_same():
     close(exact_flow(ROLL, x_T[7:9].double(), TO_NOISE, steps=16), together[7:9], 1e-9)
 
 
-def test_point_masses_are_refused():
-    with pytest.raises(ValueError, match="zero variances"):
-        exact_flow(GaussianMixture(1.0, normal(3, 2), [0.1, 0.0, 0.1]), normal(5, 2), TO_NOISE)
+def test_the_flow_ends_at_point_masses():
+    """Each particle at one of them; and as the limit of ever smaller bandwidths, whatever the other components are."""
+    points, x_T = normal(40, 2), normal(200, 2, seed=1)
+    end = exact_flow(GaussianMixture(1.0, points, 0.0), x_T, TO_NOISE)
+    assert torch.cdist(end, points).amin(1).max() < 1e-6
+    some = torch.where(torch.arange(40) % 2 == 0, 0.0, 0.01)
+    ends = [exact_flow(GaussianMixture(1.0, points, some.clamp(min=h**2)), x_T, TO_NOISE) for h in (0, 1e-2, 1e-3)]
+    pointed = torch.cdist(ends[0], points[::2]).amin(1) < 1e-6
+    errors = [(ends[0] - other)[pointed].norm(dim=-1).median().item() for other in ends[1:]]
+    assert errors[0] / errors[1] == pytest.approx(10, rel=0.1)
+
+
+def test_no_flow_leaves_point_masses():
+    with pytest.raises(ValueError, match="point masses"):
+        exact_flow_between(GaussianMixture(1.0, normal(3, 2), [0.1, 0.0, 0.1]), normal(5, 2), (1.0, 0.0), (0.6, 0.8))
