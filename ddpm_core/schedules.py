@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,6 +35,21 @@ def levels_at(lam: Tensor) -> list[NoiseLevel]:
     return list(zip(alpha.tolist(), sigma.tolist(), strict=True))
 
 
+class Path(NamedTuple):
+    """The curve that the levels of a schedule lie on: when it is there, and its slope. Each [T + 1] float64."""
+
+    time: Tensor
+    d_alpha: Tensor  # d alpha / d time
+    d_sigma: Tensor
+
+    @classmethod
+    def through(cls, alpha: Tensor, sigma: Tensor) -> Path:
+        """A level a unit of time, slopes by central differences: exact for affine paths."""
+        order = min(len(alpha) - 1, 2)
+        (d_alpha,), (d_sigma,) = (torch.gradient(curve, edge_order=order) for curve in (alpha, sigma))
+        return cls(torch.arange(len(alpha), dtype=torch.float64), d_alpha, d_sigma)
+
+
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """alpha, sigma: [T + 1] float64, starting at data: alpha[0] == 1, sigma[0] == 0; SNR strictly decreasing.
@@ -43,6 +59,7 @@ class Schedule:
 
     alpha: Tensor  # [T + 1]
     sigma: Tensor  # [T + 1]
+    curve: Path | None = None  # where the family knows it
 
     def __post_init__(self):
         a, s = self.alpha, self.sigma
@@ -56,6 +73,11 @@ class Schedule:
     @property
     def T(self) -> int:
         return len(self.alpha) - 1
+
+    @cached_property
+    def path(self) -> Path:
+        """The curve that the levels lie on; if nobody knows it, one through them."""
+        return self.curve or Path.through(self.alpha, self.sigma)
 
     @cached_property
     def levels(self) -> list[NoiseLevel]:
@@ -107,12 +129,6 @@ class Schedule:
         """The closed form x0 -> x_t in one go, with unit noise eps (Ho et al. eq. 4)."""
         return self.alpha[t].item() * x0 + self.sigma[t].item() * eps
 
-    def path_slope(self) -> tuple[Tensor, Tensor]:
-        """d alpha / dt and d sigma / dt at every index [T + 1], by central differences: exact for affine paths."""
-        order = min(self.T, 2)
-        (d_alpha,), (d_sigma,) = (torch.gradient(c, edge_order=order) for c in (self.alpha, self.sigma))
-        return d_alpha, d_sigma
-
     # ---- coarser and rescaled schedules are schedules ---------------------------------------------------------------
 
     def subsample(self, steps: int, spacing: str = "trailing") -> Schedule:
@@ -138,8 +154,11 @@ class Schedule:
             keep = self._nearest(-((self.sigma / self.alpha) ** (1 / 7)), steps)
         else:
             raise KeyError(f"unknown spacing {spacing!r}; known: {', '.join(SPACINGS)}")
-        keep = torch.cat([torch.zeros(1), keep.round()]).long()
-        return Schedule(self.alpha[keep], self.sigma[keep])
+        return self.keep(torch.cat([torch.zeros(1), keep.round()]).long())
+
+    def keep(self, index: Tensor) -> Schedule:
+        """The levels with these indices, ascending from 0, on the same path."""
+        return Schedule(self.alpha[index], self.sigma[index], Path(*(part[index] for part in self.path)))
 
     def _nearest(self, falling: Tensor, steps: int) -> Tensor:
         """`steps` distinct indices out of 1..T, ascending, T among them, where `falling` is nearest to an even grid.
@@ -168,7 +187,9 @@ def from_betas(betas: Tensor) -> Schedule:
     if not ((betas > 0) & (betas < 1)).all():
         raise ValueError(f"every beta must lie inside (0, 1), got {betas.min():.3g} .. {betas.max():.3g}")
     log_alpha_bar = torch.cat([betas.new_zeros(1), torch.log1p(-betas).cumsum(0)])
-    return Schedule((log_alpha_bar / 2).exp(), (-torch.expm1(log_alpha_bar)).sqrt())
+    alpha, sigma = (log_alpha_bar / 2).exp(), (-torch.expm1(log_alpha_bar)).sqrt()
+    time, d_log, _ = Path.through(log_alpha_bar, log_alpha_bar)  # smooth at data too, where sigma rises as a root
+    return Schedule(alpha, sigma, Path(time, alpha * d_log / 2, -(alpha**2) * d_log / (2 * sigma)))
 
 
 def even_in_lam(T: int, lam_min: float, lam_max: float) -> Schedule:
@@ -231,8 +252,11 @@ def karras(T: int = 40, sigma_min: float = 0.002, sigma_max: float = 80.0, *, rh
         raise ValueError(f"need 0 < sigma_min < sigma_max, got sigma_min = {sigma_min}, sigma_max = {sigma_max}")
     if not rho > 0:
         raise ValueError(f"rho must be above 0, got {rho}")
-    root = _evenly(T, sigma_max ** (1 / rho), sigma_min ** (1 / rho), T).flip(0)  # with T = 1, sigma_max
-    return Schedule(torch.ones(T + 1, dtype=torch.float64), torch.cat([root.new_zeros(1), root**rho]))
+    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    root = torch.cat([torch.zeros(1), _evenly(T, high, low, T).flip(0)])  # with T = 1, sigma_max
+    slope = rho * root ** (rho - 1) * (high - low) / max(T - 1, 1)
+    one, time = torch.ones_like(root), torch.arange(T + 1, dtype=torch.float64)
+    return Schedule(one, root**rho, Path(time, 0 * one, slope))
 
 
 def flow(T: int = 50) -> Schedule:

@@ -25,7 +25,7 @@ def back_from(x0: Tensor, schedule: Schedule, t: int, eps: Tensor) -> tuple[Sche
     """
     if not 1 <= t <= schedule.T:
         raise ValueError(f"t must lie in 1 .. {schedule.T}, got {t}")
-    return Schedule(schedule.alpha[: t + 1], schedule.sigma[: t + 1]), schedule.jump(x0, t, eps)
+    return schedule.keep(torch.arange(t + 1)), schedule.jump(x0, t, eps)
 
 
 def interpolated_noise(a: Tensor, b: Tensor, shares: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Inpainting:
     RePaint, Lugmayr et al. 2022). An approximation: the unknown part fits the known one as well as one pass makes it.
 
     Samples agree with `known` to the last bit for every sampler that ends on x0-hat itself: all but "adaptive", where
-    x0-hat is computed from v and rounded, and "euler_velocity".
+    x0-hat is computed from v and rounded.
     """
 
     def __init__(self, denoiser: Denoiser, known: Tensor, mask: Tensor):

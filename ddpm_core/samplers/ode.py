@@ -49,16 +49,21 @@ def euler(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) 
 
 
 def euler_velocity(denoiser: Denoiser, schedule: Schedule, x_T: Tensor, *, noise: Noise) -> Iterator[Step]:
-    """Euler's method in the coordinates of the path itself, order 1:
+    """Euler's method along the path itself, order 1 (Lipman et al. 2023, section 3):
 
-        x_{t-1} = x_t - dx/dt,    dx/dt = alpha'_t x0-hat + sigma'_t eps-hat.
+        x_t = x_s + (tau_t - tau_s) dx/d tau,    dx/d tau = alpha' x0-hat + sigma' eps-hat,
 
-    Equals `euler` where alpha and sigma are affine in t (flow matching), and only there.
+    where tau is the time of schedule.path, which is not that of the steps if they skip levels, and ' a slope along it.
+    Equals `euler` where alpha and sigma are affine in tau (flow matching), and only there. Into data and from pure
+    noise it takes the stride that every sampler takes.
     """
-    d_alpha, d_sigma = (slope.tolist() for slope in schedule.path_slope())
+    strides = strides_of(schedule)
+    tau, d_alpha, d_sigma = (part.tolist() for part in schedule.path)
 
     def update(t: int, prediction: Prediction, ask: Counted) -> Tensor:
-        return prediction.x - prediction.velocity(d_alpha[t], d_sigma[t])
+        if not strides[t - 1].bounded:
+            return strides[t - 1].ddim(prediction)
+        return prediction.x + (tau[t - 1] - tau[t]) * prediction.velocity(d_alpha[t], d_sigma[t])
 
     return walk_levels(denoiser, schedule, x_T, update)
 

@@ -298,7 +298,7 @@ def test_jump_adds_signal_and_noise():
 
 def test_slopes_of_an_affine_path_are_exact():
     """The velocity of flow matching has no error there."""
-    d_alpha, d_sigma = SCHEDULES["flow"](10).path_slope()
+    _, d_alpha, d_sigma = SCHEDULES["flow"](10).path
     close(d_alpha, torch.full((11,), -0.1, dtype=torch.float64))
     close(d_sigma, torch.full((11,), 0.1, dtype=torch.float64))
 
@@ -308,7 +308,7 @@ def test_slopes_are_of_second_order():
 
     def error(T):
         s = trig(T)
-        (d_alpha, d_sigma), per_angle = s.path_slope(), 2 * T / torch.pi
+        (_, d_alpha, d_sigma), per_angle = s.path, 2 * T / torch.pi
         return torch.stack([d_alpha * per_angle + s.sigma, d_sigma * per_angle - s.alpha]).abs().amax().item()
 
     assert error(100) < 1e-3 and math.log2(error(100) / error(200)) == pytest.approx(2, abs=0.1)
@@ -316,8 +316,26 @@ def test_slopes_are_of_second_order():
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_slopes_exist_for_a_single_step(name):
-    d_alpha, d_sigma = SCHEDULES[name](1).path_slope()
-    assert d_alpha.shape == d_sigma.shape == (2,) and (d_sigma > 0).all()
+    _, d_alpha, d_sigma = SCHEDULES[name](1).path
+    assert d_alpha.shape == d_sigma.shape == (2,) and d_sigma[1] > 0
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_slopes_are_those_of_the_curve(name):
+    """Whichever way a family knows them, they agree with the differences between neighbours."""
+    s, at = SCHEDULES[name](400), torch.tensor([100, 200, 300])
+    for curve, slope in zip((s.alpha, s.sigma), s.path[1:], strict=True):
+        close(slope[at], (curve[at + 1] - curve[at - 1]) / 2, 1e-3 * slope[at].abs().max().item())
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_fewer_levels_lie_on_the_same_path(name, spacing):
+    full = SCHEDULES[name](50)
+    few = full.subsample(7, spacing)
+    at = few.path.time.long()
+    assert torch.equal(few.alpha, full.alpha[at]) and torch.equal(few.sigma, full.sigma[at])
+    assert all(torch.equal(part, whole[at]) for part, whole in zip(few.path, full.path, strict=True))
 
 
 @pytest.mark.parametrize("T", [2, 40, 2000])

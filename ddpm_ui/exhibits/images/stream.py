@@ -178,8 +178,6 @@ def walking(recipe: Images) -> Generator[bytes, None, None]:
     asked, here = denoiser(recipe), x_T
     for step in devices.run_sampler(recipe.sampler, asked, walked, x_T, noise=noise):
         here, x0 = step.x / walked.scale[step.t].item(), step.prediction.x0
-        if step.t == 0 and isinstance(asked, Inpainting):  # "euler_velocity" does not end at x0-hat on a curved path
-            here = x0 = torch.where(asked.mask, asked.known, x0)
         yield pixels(times[step.t], step.nfe, here, x0) if step.t in stored else b""  # Stop takes effect here
     yield json_chunk(said(recipe, here.cpu()) | {"done": True})
 

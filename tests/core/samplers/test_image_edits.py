@@ -12,7 +12,7 @@ EXACT = MixtureDenoiser(MOONS)
 def test_what_is_known_stays_to_the_last_bit(variant):
     """Under every sampler and option: one coordinate of each point, and all of one point."""
     name, options = variant
-    if name in ("adaptive", "euler_velocity"):
+    if name == "adaptive":
         pytest.skip("follows v to the end")
     noise = ParticleNoise(0, 9)
     known = MOONS.sample(9, generator=torch.Generator().manual_seed(1)).float()
