@@ -9,9 +9,10 @@ from torch import Tensor
 
 from ddpm_core.models.denoisers import Denoiser
 from ddpm_core.models.prediction import Prediction
-from ddpm_core.samplers.stepping import Counted, Noise, Step, final_step, in_range, strides_of
+from ddpm_core.samplers.stepping import Counted, Noise, Step, final_step, in_range
 from ddpm_core.schedules import Schedule
 
+END = 1e-4  # radians, from where one stride leads to data
 SHORTEST = 1e-6  # radians; a step this short is accepted whatever its error
 
 
@@ -29,9 +30,11 @@ def adaptive(
 
         y_new = y + h (2 k1 + 3 k2 + 4 k3) / 9,    error = h (-5 k1 + 6 k2 + 8 k3 - 9 k4) / 72:
 
-    three evaluations a step, as k4 is the k1 of the next one. The levels of the schedule that were stepped over are
-    read off the cubic through y, y_new, k1 and k4, so T does not matter. Written here rather than taken from a library
-    because the core needs only torch and numpy, and a pair of low order suits tolerances of 1e-2 to 1e-5.
+    three evaluations a step, as k4 is the k1 of the next one. The way from the last level of the schedule to data is
+    walked like this down to theta = END, where x0-hat is all but exact. The levels that were stepped over are read off
+    the cubic through y, y_new, k1 and k4: they are output and nothing else, so T does not matter. Written here rather
+    than taken from a library because the core needs only torch and numpy, and a pair of low order suits tolerances of
+    1e-2 to 1e-5.
 
     tolerance: in standard deviations of the data. All particles share one step size, so unlike in any other sampler
     particle i depends on the others, within the tolerance. Raises ValueError unless tolerance lies in 1e-8 .. 1,
@@ -51,14 +54,15 @@ def _adaptive(ask: Counted, schedule: Schedule, x_T: Tensor, tolerance: float) -
     prediction = ask(x_T, *level[-1])
     yield Step(schedule.T, x_T, prediction, ask.nfe)
     t, here, y, k1 = schedule.T, theta[-1], x_T / scale[-1], prediction.v / scale[-1]
-    h = (theta[1] - here) / 10  # below 0, as all steps
-    while t > 1:
-        h = max(h, theta[1] - here)
-        there = theta[1] if h == theta[1] - here else here + h
+    end = min(END, theta[1])
+    h = (end - here) / 10  # below 0, as all steps
+    while here > end:
+        h = max(h, end - here)
+        there = end if h == end - here else here + h
         k2 = slope(y + h / 2 * k1, here + h / 2)
         k3 = slope(y + 3 * h / 4 * k2, here + 3 * h / 4)
-        end = y + h / 9 * (2 * k1 + 3 * k2 + 4 * k3)
-        k4 = slope(end, there)
+        new = y + h / 9 * (2 * k1 + 3 * k2 + 4 * k3)
+        k4 = slope(new, there)
         error = (h / 72 * (-5 * k1 + 6 * k2 + 8 * k3 - 9 * k4)).square().mean().sqrt().item()
         if not math.isfinite(error):
             raise FloatingPointError(f"the flow diverges at alpha = {math.cos(here):g}, sigma = {math.sin(here):g}")
@@ -66,10 +70,10 @@ def _adaptive(ask: Counted, schedule: Schedule, x_T: Tensor, tolerance: float) -
             while t > 1 and theta[t - 1] >= there:
                 t -= 1
                 u = (theta[t] - here) / h  # share of the step; Hermite's cubic and its slope
-                x = (1 - u) ** 2 * ((1 + 2 * u) * y + u * h * k1) + u**2 * ((3 - 2 * u) * end + (u - 1) * h * k4)
-                v = (1 - u) * ((1 - 3 * u) * k1 + 6 * u / h * (end - y)) + u * (3 * u - 2) * k4
+                x = (1 - u) ** 2 * ((1 + 2 * u) * y + u * h * k1) + u**2 * ((3 - 2 * u) * new + (u - 1) * h * k4)
+                v = (1 - u) * ((1 - 3 * u) * k1 + 6 * u / h * (new - y)) + u * (3 * u - 2) * k4
                 prediction = Prediction.of(scale[t] * x, *level[t], v=scale[t] * v)
                 yield Step(t, prediction.x, prediction, ask.nfe)
-            here, y, k1 = there, end, k4
+            here, y, k1 = there, new, k4
         h *= min(max(0.9 * (tolerance / max(error, 1e-300)) ** (1 / 3), 0.2), 5.0)
-    yield final_step(strides_of(schedule)[0].ddim(prediction), ask.nfe)
+    yield final_step(math.cos(here) * y - math.sin(here) * k1, ask.nfe)  # x0-hat

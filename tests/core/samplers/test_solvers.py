@@ -26,6 +26,7 @@ from ddpm_core import (
     sliced_w2,
 )
 from ddpm_core.metrics.registry import mode_coverage
+from ddpm_core.samplers.exact_flow import exact_flow
 from ddpm_core.samplers.parallel_in_time import picard_sweeps
 from ddpm_core.samplers.registry import TRAITS, steps_for
 
@@ -315,6 +316,18 @@ def test_adaptive_keeps_its_tolerance_and_pays_for_it():
     assert costs == sorted(set(costs))
     assert errors[0] > errors[1] > errors[2]
     assert all(error < 10 * tolerance for error, tolerance in zip(errors, (1e-2, 1e-3, 1e-4), strict=True))
+
+
+@pytest.mark.parametrize("T", [1, 5, 100])
+def test_adaptive_keeps_its_tolerance_from_the_first_level_to_data(T):
+    """Whatever the schedule's own levels are. A last step as long as the schedule's was wrong by 0.3 with five."""
+    mixture, schedule = DATASETS["swiss_roll"](), even_in_lam(T) if T > 1 else SCHEDULES["flow"](1)
+    x_T, errors = schedule.scale[-1] * normal(100, 2), []
+    exact = exact_flow(mixture, x_T, schedule)
+    for tolerance in (1e-3, 1e-5):
+        end = last(SAMPLERS["adaptive"](MixtureDenoiser(mixture), schedule, x_T, noise=None, tolerance=tolerance))
+        errors.append((end - exact).norm(dim=1).median().item())
+    assert errors[0] < 1e-2 and errors[1] < 1e-4
 
 
 def test_the_optimal_variance_keeps_the_law_of_a_gaussian():
