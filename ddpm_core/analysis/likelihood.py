@@ -22,12 +22,14 @@ from ddpm_core.schedules import levels_at
 
 # Half-log-SNR from 6 (data of bandwidth 0.05 and more) to -9 (noise), densest where standardised data take shape: on
 # the Swiss roll the error is 20 times smaller than with equal steps.
-LEVELS = 1.5 + torch.linspace(math.asinh(4.5), math.asinh(-10.5), 61, dtype=torch.float64).sinh()
+LEVELS = 1.5 + torch.linspace(math.asinh(4.5), math.asinh(-10.5), 31, dtype=torch.float64).sinh()
+DOUBLINGS = 5
 
 
 class FlowLikelihood(NamedTuple):
     log_prob: Tensor  # [n], nats
     path: Tensor  # [L, n, D]: where the points are at each level, in variance-preserving coordinates
+    error: Tensor  # [n], nats: by how much the last halving of the steps changed log_prob
 
 
 def denoise_with_divergence(denoiser: Denoiser, x: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
@@ -62,20 +64,38 @@ def _first_step(denoiser: Denoiser, x0: Tensor, alpha: float, sigma: float) -> T
     return torch.cat([alpha * y, (D * math.log(alpha) + volume)[:, None]], -1)
 
 
-def flow_log_prob(denoiser: Denoiser, x0: Tensor, lam: Tensor = LEVELS) -> FlowLikelihood:
+def flow_log_prob(denoiser: Denoiser, x0: Tensor, lam: Tensor = LEVELS, *, tolerance: float = 1e-2) -> FlowLikelihood:
     """Log density at x0 [n, D] of the law to which the flow carries N(0, I), in nats, and the path of x0 to noise.
 
     lam [L]: falling half-log-SNRs, one Runge-Kutta step (four evaluations) from each to the next; for a schedule that
     ends before pure noise, schedule.lam[1:]. Computed in the precision of x0, which must be the denoiser's.
 
-    The step from the data, sigma = 0, to lam[0] is `_first_step`. At the other end N(0, I) stands for the law at
-    lam[-1].
+    Then the steps are halved, for each point until that changes its log density by less than `tolerance` nats, at most
+    DOUBLINGS times. At data the default levels need it once; between two arms of a shape, where the flow divides, four
+    times. What the last halving changed is reported as `error`; it is fifteen times the error that is left, where the
+    method shows its order.
 
-    With the default levels the exact denoiser of any of DATASETS gives the log density at data to 1e-3; at points
-    between two arms of a shape, where the flow divides, to a few 1e-2. ValueError unless lam falls and is finite.
+    The step from the data, sigma = 0, to lam[0] is `_first_step`, whose own error no halving sees: with the default
+    levels, below 1e-3 nats at data of DATASETS. At the other end N(0, I) stands for the law at lam[-1]. ValueError
+    unless lam falls and is finite.
     """
     if lam.ndim != 1 or not len(lam) or not lam.isfinite().all() or not (lam.diff() < 0).all():
         raise ValueError("lam must hold finite half-log-SNRs that fall from data to noise")
+    log_prob, path = _carry(denoiser, x0, lam)
+    error, unsure = torch.full_like(log_prob, math.inf), torch.arange(len(x0), device=x0.device)
+    for halving in range(1, DOUBLINGS + 1):
+        lam = torch.cat([torch.stack([lam[:-1], (lam[:-1] + lam[1:]) / 2], 1).flatten(), lam[-1:]])
+        finer, way = _carry(denoiser, x0[unsure], lam)
+        error[unsure] = (finer - log_prob[unsure]).abs()
+        log_prob[unsure], path[:, unsure] = finer, way[:: 2**halving]
+        unsure = unsure[error[unsure] > tolerance]
+        if not len(unsure):
+            break
+    return FlowLikelihood(log_prob, path, error)
+
+
+def _carry(denoiser: Denoiser, x0: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
+    """Log density [n] and path [L, n, D], by one step of the classical Runge-Kutta method from each lam to the next."""
     D, half = x0.shape[1], (lam[:-1] + lam[1:]) / 2
     ends, middles = (levels_at(part) for part in (lam, half))
 
@@ -95,4 +115,4 @@ def flow_log_prob(denoiser: Denoiser, x0: Tensor, lam: Tensor = LEVELS) -> FlowL
         state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         path.append(state)
     x, volume = state[:, :D], state[:, D]
-    return FlowLikelihood(volume - 0.5 * (x.square().sum(-1) + D * math.log(2 * math.pi)), torch.stack(path)[..., :D])
+    return volume - 0.5 * (x.square().sum(-1) + D * math.log(2 * math.pi)), torch.stack(path)[..., :D]

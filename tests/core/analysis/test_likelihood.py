@@ -58,11 +58,22 @@ def test_any_denoiser_will_do_in_any_number_of_dimensions():
     "mixture", [FULL, DATASETS["swiss_roll"](), DATASETS["ink_drop"]()], ids=["full", "swiss roll", "ink drop"]
 )
 def test_the_flow_finds_the_exact_log_density(mixture, generator):
-    """To 1e-3 nats at data; beside them, where the flow divides between two parts of the shape, a few per cent."""
+    """At data, beside them, and in the empty plane between two arms, where the flow divides: as near as it says."""
     x = mixture.sample(60, generator=generator)
-    x = torch.cat([x, x + 1.5 * mixture.variances.min().sqrt() * normal(60, 2)])
-    error = flow_log_prob(MixtureDenoiser(mixture), x).log_prob - mixture.log_prob(x)
-    assert error[:60].abs().max() < 1e-3 and error.abs().max() < 0.05
+    x = torch.cat([x, x + 1.5 * mixture.variances.min().sqrt() * normal(60, 2), normal(20, 2)])
+    found = flow_log_prob(MixtureDenoiser(mixture), x)
+    assert found.error.max() < 1e-2
+    error = (found.log_prob - mixture.log_prob(x)).abs()
+    assert error[:60].max() < 1e-3 and (error / mixture.log_prob(x).abs()).max() < 1e-3
+
+
+def test_between_two_arms_it_says_how_wrong_it_may_be():
+    """Steps that serve well at data were off by 18 nats at this point of the Swiss roll, and nobody was told."""
+    roll, x = DATASETS["swiss_roll"](), torch.tensor([[-0.5, 0.25]], dtype=f64)
+    coarse = flow_log_prob(MixtureDenoiser(roll), x, tolerance=math.inf)
+    assert coarse.error > (coarse.log_prob - roll.log_prob(x)).abs() > 10
+    found = flow_log_prob(MixtureDenoiser(roll), x)
+    assert found.error < 1e-2 and (found.log_prob - roll.log_prob(x)).abs() < 1e-2
 
 
 def flow_map(gaussian, x0, lam):
@@ -89,7 +100,8 @@ def test_it_converges_with_the_fourth_power_of_the_step(gaussian):
     x0 = gaussian.mean + normal(20, 2)
 
     def at(N):
-        found = flow_log_prob(MixtureDenoiser(gaussian), x0, torch.linspace(3, -4, N + 1, dtype=f64))
+        lam = torch.linspace(3, -4, N + 1, dtype=f64)
+        found = flow_log_prob(MixtureDenoiser(gaussian), x0, lam, tolerance=math.inf)
         return found.log_prob, found.path[-1]
 
     counts, fine = [40, 80, 160], at(500)
