@@ -74,9 +74,9 @@ LAST = QUIET | {"trigger_mode": "always_last"}  # the last event counts, even wh
 
 
 def on_input(controls: list[Component], update: Callable, outputs: list[Component]) -> None:
-    """Call `update` when somebody moves a control; of a slider's reset button, only "release" tells."""
+    """Call `update` when somebody moves a control."""
     gr.on(
-        [getattr(c, event) for c in controls for event in ("input", "submit", "release") if hasattr(c, event)],
+        [getattr(c, event) for c in controls for event in ("input", "submit") if hasattr(c, event)],
         update,
         controls,
         outputs,

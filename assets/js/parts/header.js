@@ -3,8 +3,8 @@
 import {go} from "../page/address.js";
 import {find} from "../page/dom.js";
 import {t} from "../page/words.js";
+import "../page/gradio.js";
 import "../page/keyboard.js";
-import "../page/lists.js";
 
 /** @type {Record<string, [string, string, string | null]>} class of body: key, and values on and off, in the address */
 const LOOKS = {dark: ["__theme", "dark", "light"], projector: ["mode", "projector", null]};

@@ -114,6 +114,7 @@ export class Readout {
 /** A line for a measurement, and in brackets how far it can be trusted. @param {Measured} measurement */
 function measured({name, value, unit, floor, n, interval, p}) {
   const trust = [
+    name === "excess_nll" && (value ?? 0) < -2 * (floor ?? NaN) && t("concentrated"),
     interval && t("interval", {low: number(interval[0]), high: number(interval[1])}),
     p != null && t("p_value", {p: number(p, 2)}),
     floor != null && `${t("floor")} ${number(floor)}`,

@@ -1,7 +1,9 @@
-// Gradio's lists of several choices, mended: it clears such a list, or takes out its last choice at Backspace, without
-// an input event. Clicks on the choices' own crosses send one each; of several in one frame it mixes up the order.
+// Gradio's controls, mended: what they change without an input event, the page would not hear of.
 
-/** @param {Event} event */
+/**
+ * It clears a list of several choices, or takes out its last choice at Backspace. Clicks on the choices' own crosses send
+ * an event each; of several in one frame it mixes up the order. @param {Event} event
+ */
 async function takeOut(event) {
   const target = /** @type {Element} */ (event.target), key = event instanceof KeyboardEvent ? event.key : "";
   const all = target.closest(".remove-all") !== null && (event.type === "click" || key === "Enter");
@@ -18,3 +20,11 @@ async function takeOut(event) {
   }
 }
 for (const type of ["click", "keydown"]) document.addEventListener(type, takeOut, true);
+
+/** It resets a slider. @param {Event} event */
+function reset({target}) {
+  const slider = /** @type {Element} */ (target).closest(".reset-button")?.closest(".block");
+  const field = slider?.querySelector("input[type=number]");
+  if (field) setTimeout(() => field.dispatchEvent(new Event("input", {bubbles: true})));  // when it shows the default
+}
+document.addEventListener("click", reset);
