@@ -1,9 +1,9 @@
-"""1,000 DDPM steps of 2,000 points: ours, a plain tutorial loop, and diffusers' scheduler with our network."""
+"""1,000 DDPM steps of 2,000 points: ours, a plain loop with either network, and diffusers' scheduler with ours."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from diffusers import DDPMScheduler
@@ -36,15 +36,23 @@ class TutorialNetwork(nn.Module):
 
 
 @torch.no_grad()
-def tutorial_loop(net: TutorialNetwork, betas: Tensor, device: torch.device) -> Tensor:
+def plain_loop(eps: Callable[[Tensor, int], Tensor], betas: Tensor) -> Tensor:
+    """Ho et al. 2020, algorithm 2, as it is written there; eps(x, t) for t = T - 1 .. 0."""
     alphas, alpha_bar = 1 - betas, (1 - betas).cumprod(0)
-    x = torch.randn(N, 2, device=device)
+    x = torch.randn(N, 2, device=betas.device)
     for t in reversed(range(T)):
-        eps = net(x, torch.full((N,), float(t), device=device))
-        x = (x - betas[t] / (1 - alpha_bar[t]).sqrt() * eps) / alphas[t].sqrt()
+        x = (x - betas[t] / (1 - alpha_bar[t]).sqrt() * eps(x, t)) / alphas[t].sqrt()
         if t > 0:
             x = x + betas[t].sqrt() * torch.randn_like(x)
     return x
+
+
+def tutorial_loop(net: TutorialNetwork, betas: Tensor) -> Tensor:
+    return plain_loop(lambda x, t: net(x, torch.full((N,), float(t), device=x.device)), betas)
+
+
+def weights(net: nn.Module) -> str:
+    return f"{sum(p.numel() for p in net.parameters()):,} weights"
 
 
 @torch.no_grad()
@@ -62,16 +70,22 @@ def rows() -> Iterator[Row]:
     denoiser, tutorial = load_checkpoint("swiss_roll", device), TutorialNetwork().to(device).eval()
     noise = ParticleNoise(0, N, device=device)
     betas, lam = schedule.betas.float().to(device), schedule.lam.float().to(device)
+    alpha, sigma = schedule.alpha.tolist(), schedule.sigma.tolist()
 
     def ours():
         steps = devices.run_sampler("ddpm", denoiser, schedule, noise.start(), noise=noise, variance="beta")
         deque(steps, maxlen=1)[0].x.cpu()  # on a GPU, wait for it
 
+    def plain():
+        net = denoiser.net  # predicts v
+        plain_loop(lambda x, t: sigma[t + 1] * x + alpha[t + 1] * net(x, lam[t + 1]), betas).cpu()
+
     peers = [
-        ("tutorial network, plain loop", lambda: tutorial_loop(tutorial, betas, device).cpu(), 3, 20.0),
+        (f"plain loop, {weights(tutorial)}", lambda: tutorial_loop(tutorial, betas).cpu(), 3, 20.0),
+        ("plain loop, our network", plain, 15, 1.0),
         ("diffusers' loop, our network", lambda: diffusers_loop(denoiser.net, lam, device).cpu(), 15, 1.0),
     ]
-    what = f"{T} DDPM steps of {N} points, {devices.describe(device)}"
+    what = f"{T} DDPM steps of {N} points, {weights(denoiser.net)}, {devices.describe(device)}"
     for name, peer, repeats, bar in peers:
         seconds = medians({"ours": ours, "peer": peer}, repeats)
         ratio = seconds["peer"] / seconds["ours"]
