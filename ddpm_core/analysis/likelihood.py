@@ -23,7 +23,7 @@ from ddpm_core.schedules import levels_at
 # Half-log-SNR from 6 (data of bandwidth 0.05 and more) to -9 (noise), densest where standardised data take shape: on
 # the Swiss roll the error is 20 times smaller than with equal steps.
 LEVELS = 1.5 + torch.linspace(math.asinh(4.5), math.asinh(-10.5), 31, dtype=torch.float64).sinh()
-DOUBLINGS = 5
+HALVINGS = 5
 
 
 class FlowLikelihood(NamedTuple):
@@ -71,7 +71,7 @@ def flow_log_prob(denoiser: Denoiser, x0: Tensor, lam: Tensor = LEVELS, *, toler
     ends before pure noise, schedule.lam[1:]. Computed in the precision of x0, which must be the denoiser's.
 
     Then the steps are halved, for each point until that changes its log density by less than `tolerance` nats, at most
-    DOUBLINGS times. At data the default levels need it once; between two arms of a shape, where the flow divides, four
+    HALVINGS times. At data the default levels need it once; between two arms of a shape, where the flow divides, four
     times. What the last halving changed is reported as `error`; it is fifteen times the error that is left, where the
     method shows its order.
 
@@ -83,7 +83,7 @@ def flow_log_prob(denoiser: Denoiser, x0: Tensor, lam: Tensor = LEVELS, *, toler
         raise ValueError("lam must hold finite half-log-SNRs that fall from data to noise")
     log_prob, path = _carry(denoiser, x0, lam)
     error, unsure = torch.full_like(log_prob, math.inf), torch.arange(len(x0), device=x0.device)
-    for halving in range(1, DOUBLINGS + 1):
+    for halving in range(1, HALVINGS + 1):
         lam = torch.cat([torch.stack([lam[:-1], (lam[:-1] + lam[1:]) / 2], 1).flatten(), lam[-1:]])
         finer, way = _carry(denoiser, x0[unsure], lam)
         error[unsure] = (finer - log_prob[unsure]).abs()

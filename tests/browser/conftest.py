@@ -89,7 +89,8 @@ class Lab:
         return self.page.evaluate(f"name => {{ const s = lab.stages[name]; return {expression}; }}", name)
 
     def until(self, name: str, condition: str, timeout: float = 60_000) -> None:
-        script = f"name => {{ const s = window.lab?.stages[name]; return s && ({condition}); }}"
+        """Wait until a JavaScript condition of `s`, the stage of that name, is true. Of what is not there it is not."""
+        script = f"name => {{ try {{ const s = lab.stages[name]; return {condition}; }} catch {{ return false; }} }}"
         try:
             self.page.wait_for_function(script, arg=name, timeout=timeout, polling=50)
         except WaitedTooLong as error:
