@@ -28,7 +28,7 @@ def path_errors(name: str, denoiser: Denoiser, schedule: Schedule, noise: Partic
     """Distance of each particle from its exact path before the last step, [n], in standard deviations of the data.
 
     exact [n, D]: where exact_flow_between carries schedule.scale[-1] * noise.start() to the level t = 1. The last
-    step, from there into data, is the same for every sampler and of no order, so it would hide the error of the others.
+    step, from there into data, leads to x0-hat whatever the sampler and is of no order, so it would hide the others'.
     The median over particles shows the order; the mean is dominated by the few that start where the flow divides.
     """
     steps = SAMPLERS[name](denoiser, schedule, schedule.scale[-1].item() * noise.start(), noise=noise)

@@ -27,6 +27,14 @@ def test_the_network_walks_back_to_the_data(visit):
     )
 
 
+def test_a_negative_excess_is_said_to_be_no_merit(visit):
+    """Fifty steps with the small variance concentrate the samples where the density is highest."""
+    lab = visit("?tab=reverse&steps=50&n=1000", stage="reverse", ready="s.header.done")
+    assert lab.stage("reverse", "s.header.metrics[0].value") < -0.1
+    excess, sliced, _ = lab.page.locator("#reverse-stage .lab-metrics > *").all_inner_texts()
+    assert "more concentrated than the data" in excess and "concentrated" not in sliced
+
+
 CONTROLS = {
     "data": lambda lab: lab.choose("reverse-data", "Eight Gaussians"),
     "denoiser": lambda lab: lab.choose("reverse-denoiser", "Exact"),

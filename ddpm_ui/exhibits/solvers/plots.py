@@ -54,7 +54,7 @@ def strong_errors(
 ) -> go.Figure:
     """Error over nfe, log-log: (solver, denoiser) -> {nfe: error}; with the slope of the exact denoiser's finer half.
 
-    orders: theoretical order of each solver, shown in brackets. last: the error of the last step, common to all.
+    orders: theoretical order of each solver, shown in brackets. last: the error of the last step alone.
     """
     figure, slopes = go.Figure(), {}
     for (name, meaning), curve in curves.items():

@@ -47,10 +47,12 @@ TESTED = 500  # particles that the permutation test divides
 
 
 @lru_cache(maxsize=128)
-def exact_places(data: str, seed: int, n: int, here: NoiseLevel, there: NoiseLevel = (1.0, 0.0)) -> Tensor:
-    """Where the exact flow carries the particles' noise from one level to another; [n, 2] float64."""
+def exact_places(
+    data: str, seed: int, n: int, here: NoiseLevel, there: NoiseLevel = (1.0, 0.0), steps: int = 64
+) -> Tensor:
+    """Where the exact flow carries the particles' noise from one level to another; [n, 2] float64, as `exact_flow`."""
     start = math.hypot(*here) * ParticleNoise(seed, n).start()
-    return exact_flow_between(mixture_of(data), start, here, there, steps=32)
+    return exact_flow_between(mixture_of(data), start, here, there, steps=steps)
 
 
 def _with_interval(x: Tensor, mixture: GaussianMixture) -> dict:
