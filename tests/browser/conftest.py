@@ -82,6 +82,7 @@ class Lab:
         streams, visits = (re.findall(part, answer.value.text()) for part in (r'lab/[^"\\]+', r'visit\\": \\"(\w+)'))
         followed = FOLLOWED % (json.dumps(streams), json.dumps(visits[0])) if streams else "true"
         self.until(stage, f"({followed}) && ({ready})")
+        self.page.evaluate("document.activeElement.blur()")  # an answer may put it back into the control it is about
         return self
 
     def stage(self, name: str, expression: str):
@@ -90,7 +91,9 @@ class Lab:
 
     def until(self, name: str, condition: str, timeout: float = 60_000) -> None:
         """Wait until a JavaScript condition of `s`, the stage of that name, is true. Of what is not there it is not."""
-        script = f"name => {{ try {{ const s = lab.stages[name]; return {condition}; }} catch {{ return false; }} }}"
+        script = (
+            f"name => {{ try {{ const s = lab.stages[name]; return s && ({condition}); }} catch {{ return false; }} }}"
+        )
         try:
             self.page.wait_for_function(script, arg=name, timeout=timeout, polling=50)
         except WaitedTooLong as error:
