@@ -1,8 +1,8 @@
 // Gradio's controls, mended: what they change without an input event, the page would not hear of.
 
 /**
- * It clears a list of several choices, or takes out its last choice at Backspace. Clicks on the choices' own crosses send
- * an event each; of several in one frame it mixes up the order. @param {Event} event
+ * It clears a list of several choices, or takes out its last choice at Backspace. Clicks on the choices' own crosses
+ * send an event each; of several in one frame it mixes up the order. @param {Event} event
  */
 async function takeOut(event) {
   const target = /** @type {Element} */ (event.target), key = event instanceof KeyboardEvent ? event.key : "";
