@@ -64,7 +64,7 @@ def test_the_flow_finds_the_exact_log_density(mixture, generator):
     found = flow_log_prob(MixtureDenoiser(mixture), x)
     assert found.error.max() < 1e-2
     error = (found.log_prob - mixture.log_prob(x)).abs()
-    assert error[:30].max() < 1e-3 and (error / mixture.log_prob(x).abs()).max() < 1e-3
+    assert error[:30].max() < 1e-3 and error[:60].max() < 0.05 and (error / mixture.log_prob(x).abs()).max() < 1e-3
 
 
 def test_between_two_arms_it_says_how_wrong_it_may_be():
