@@ -10,7 +10,15 @@ from ddpm_core.device import sample
 from ddpm_core.guidance.classifier_free import ClassifierFree
 from ddpm_core.metrics.distances import energy_distance, exact_w2, mmd, one_nn_accuracy, precision, recall, sliced_w2
 from ddpm_core.metrics.intervals import Measured, bootstrap_interval, permutation_band
-from ddpm_core.metrics.registry import METRICS, excess_nll, mode_coverage, nearest_distance, strong_error
+from ddpm_core.metrics.registry import (
+    METRICS,
+    PANEL,
+    excess_nll,
+    mode_coverage,
+    nearest_distance,
+    outlier_share,
+    strong_error,
+)
 from ddpm_core.models.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from ddpm_core.models.denoisers import Denoiser, EmpiricalDenoiser, MixtureDenoiser, NetworkDenoiser
 from ddpm_core.models.networks import MLP, NETWORKS, UNet
@@ -30,6 +38,7 @@ __all__ = [
     "METRICS",
     "MLP",
     "NETWORKS",
+    "PANEL",
     "SAMPLERS",
     "SCHEDULES",
     "SPACINGS",
@@ -68,6 +77,7 @@ __all__ = [
     "mode_coverage",
     "nearest_distance",
     "one_nn_accuracy",
+    "outlier_share",
     "path_errors",
     "permutation_band",
     "perplexity",

@@ -22,6 +22,8 @@ from ddpm_core.data.images import image_grid
 from ddpm_core.guidance.labels import guided
 from ddpm_core.metrics.evaluation import REPEATS, measure
 from ddpm_core.metrics.image_evaluation import NUMBERS, ImageEvaluator, SamplingConfig, draw, measure_images
+from ddpm_core.metrics.intervals import Measured
+from ddpm_core.metrics.registry import PANEL
 from ddpm_core.models import checkpoints
 from ddpm_core.models.denoisers import TARGETS, NetworkDenoiser
 from ddpm_core.models.networks import NETWORKS
@@ -46,13 +48,13 @@ def given(args: argparse.Namespace, names) -> dict:
 
 
 def show(rows: list[dict]) -> None:
-    print(f"{'sampler':<17} {'schedule':<14} {'excess NLL / nats':>20} {'sliced W2':>18} {'energy distance':>22}")
+    print(f"{'sampler':<17} {'schedule':<14}", *(f"{name:>19}" for name in PANEL))
     for row in rows:
-        cells = [
-            f"{row[k]['value']:+.4f} ({row[k]['floor']:.4f})" for k in ("excess_nll", "sliced_w2", "energy_distance")
-        ]
-        print(f"{row['sampler']:<17} {row['schedule']:<14} {cells[0]:>20} {cells[1]:>18} {cells[2]:>22}")
+        measured = (Measured(**row[name]) for name in PANEL)
+        cells = (f"{m.value:+.4f} ({m.floor:.4f}){' ' if m.perfect else '*'}" for m in measured)
+        print(f"{row['sampler']:<17} {row['schedule']:<14}", *(f"{cell:>19}" for cell in cells))
     print(f"value (noise floor), n = {rows[0]['n']}, medians of {REPEATS}")
+    print("* outside the range of 95 % of perfect samples")
 
 
 def show_images(rows: Iterable[dict], precision: str) -> None:

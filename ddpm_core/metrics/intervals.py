@@ -1,5 +1,8 @@
 """The effect of chance on a metric: its floor, its band for equal distributions, and confidence intervals.
 
+A floor is what truth against fresh truth gives. It never looks at the samples that are judged, so no defect of theirs
+can raise it.
+
 There are two kinds of metric, each written so that evaluating it hundreds of times is cheap. A `TwoSample` metric is
 told which of the pooled points belong to a; shuffling that assignment gives a permutation test. A `OneSample` metric is
 a function of a mean over the particles; resampling the particles with replacement gives the bootstrap.
@@ -8,19 +11,38 @@ a function of a mean over the particles; resampling the particles with replaceme
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ddpm_core.data.mixtures import GaussianMixture
+
+
+class Floor(NamedTuple):
+    """What a metric says of n perfect samples."""
+
+    size: float  # the size of the value, by chance alone
+    low: float  # 95 % of the values lie between low and high
+    high: float
+
 
 class Measured(NamedTuple):
-    """What a metric says of n samples, beside what it says of perfect ones."""
+    """What a metric says of n samples, beside what it says of perfect ones: the three numbers of `Floor`."""
 
     value: float
-    floor: float  # the size of `value` for perfect samples, by chance alone
+    floor: float
+    low: float
+    high: float
     n: int
+
+    @property
+    def perfect(self) -> bool:
+        """Whether the value is one that perfect samples have."""
+        return self.low <= self.value <= self.high
 
 
 class Band(NamedTuple):
@@ -34,16 +56,22 @@ class Interval(NamedTuple):
     high: float
 
 
+CLOUDS = 39  # perfect ones behind a floor: another one lies outside their range one time in 20, exactly
+OWN_SEED = 7_039_039  # of the data behind floors, which must not be those that somebody else draws and measures
+
+
 class TwoSample:
-    """A metric of a [n, D] against b [m, D]: `metric(a, b)` is a Measured. Floor: the median size for shuffled labels.
+    """A metric of samples [n, D] against data: `metric(samples, mixture)` is a Measured, against n points of the data.
+
+    Floor: median size and range of CLOUDS fresh clouds of the data, each against the same n points as the samples.
 
     values(pooled [N, D], is_a [R, N] bool) -> [R]: the metric under each of R assignments of the N = n + m points to
     a, so that the expensive geometry is computed only once. NaN if a point is not finite. ValueError for clouds of
     different D, of different size where equal ones are needed, and for more than `most` points each.
     """
 
-    def __init__(self, values: Callable[..., Tensor], *, equal: bool, most: int | None, shuffles: int):
-        self.values, self.equal, self.most, self.shuffles = values, equal, most, shuffles
+    def __init__(self, values: Callable[..., Tensor], *, equal: bool, most: int | None):
+        self.values, self.equal, self.most, self.computing = values, equal, most, threading.Lock()
         self.__name__, self.__doc__, self.__module__ = values.__name__, values.__doc__, values.__module__
 
     def shuffled(self, a: Tensor, b: Tensor, repeats: int, generator: torch.Generator, **options) -> Tensor:
@@ -59,37 +87,51 @@ class TwoSample:
         return self.values(points, torch.cat([torch.arange(len(points))[None], order]) < len(a), **options)
 
     def value(self, a: Tensor, b: Tensor, **options) -> float:
-        """The value without its floor, which is most of the work."""
+        """The metric of a [n, D] against b [m, D], any two clouds."""
         return self.shuffled(a, b, 0, torch.Generator(), **options).item()
 
-    def __call__(self, a: Tensor, b: Tensor, **options) -> Measured:
-        values = self.shuffled(a, b, self.shuffles, torch.Generator().manual_seed(0), **options)
-        return Measured(values[0].item(), values[1:].abs().median().item(), len(a))
+    def floor(self, mixture: GaussianMixture, n: int, **options) -> Floor:
+        """The Floor of n samples of the mixture; computed once, also where several ask at the same time."""
+        with self.computing:
+            return self._floor(mixture, n, **options)
+
+    @lru_cache(maxsize=512)  # noqa: B019  # of the few metrics there are, which live as long as the process
+    def _floor(self, mixture: GaussianMixture, n: int, **options) -> Floor:
+        data, *perfect = _perfect(mixture, n)
+        values = torch.tensor([self.value(cloud, data, **options) for cloud in perfect], dtype=torch.float64)
+        return Floor(values.abs().median().item(), values.min().item(), values.max().item())
+
+    def __call__(self, samples: Tensor, mixture: GaussianMixture, **options) -> Measured:
+        n = len(samples)
+        data = next(_perfect(mixture, n))
+        return Measured(self.value(samples, data, **options), *self.floor(mixture, n, **options), n)
+
+
+def _perfect(mixture: GaussianMixture, n: int) -> Iterator[Tensor]:
+    """The n points [n, D] of the data that samples are compared with, then CLOUDS perfect clouds of the same size."""
+    generator = torch.Generator().manual_seed(OWN_SEED)
+    return (mixture.sample(n, generator=generator) for _ in range(1 + CLOUDS))
 
 
 class OneSample:
     """A metric of samples [n, D] against an exact reference: `metric(samples, reference)` is a Measured.
 
-    rows(samples, reference) -> ([n, M], floor): the contribution of each particle, and the size by chance alone.
+    rows(samples, reference) -> ([n, M], Floor): the contribution of each particle, and what chance alone gives.
     summary: [..., M] -> [...], from the mean of the rows to the value. norm: whether summary is a norm of that mean.
     """
 
-    def __init__(self, rows: Callable[..., tuple[Tensor, float]], summary: Callable[[Tensor], Tensor], norm: bool):
+    def __init__(self, rows: Callable[..., tuple[Tensor, Floor]], summary: Callable[[Tensor], Tensor], norm: bool):
         self.rows, self.summary, self.norm = rows, summary, norm
         self.__name__, self.__doc__, self.__module__ = rows.__name__, rows.__doc__, rows.__module__
 
-    def value(self, samples: Tensor, reference: Any) -> float:
-        """The value without its floor."""
-        return self(samples, reference).value
-
     def __call__(self, samples: Tensor, reference: Any) -> Measured:
         rows, floor = self.rows(samples, reference)
-        return Measured(self.summary(rows.mean(0)).item(), floor, len(rows))
+        return Measured(self.summary(rows.mean(0)).item(), *floor, len(rows))
 
 
-def two_sample(*, equal: bool = False, most: int | None = None, shuffles: int = 9) -> Callable[..., TwoSample]:
-    """Make a TwoSample metric from its `values`. With an odd number of shuffles the median is one of them."""
-    return lambda values: TwoSample(values, equal=equal, most=most, shuffles=shuffles)
+def two_sample(*, equal: bool = False, most: int | None = None) -> Callable[..., TwoSample]:
+    """Make a TwoSample metric from its `values`."""
+    return lambda values: TwoSample(values, equal=equal, most=most)
 
 
 def one_sample(summary: Callable[[Tensor], Tensor], *, norm: bool = False) -> Callable[..., OneSample]:

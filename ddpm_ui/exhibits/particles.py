@@ -17,7 +17,6 @@ from ddpm_ui.server.wire import Axis, json_chunk
 from ddpm_ui.words import name_of
 
 CLOUD_SIZE = 2000
-MEASURED_SIZE = 4000  # points used for distances between two clouds, whose time grows faster than n
 _shipped = lru_cache(maxsize=32)(load_checkpoint)
 
 

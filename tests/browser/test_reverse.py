@@ -6,13 +6,13 @@ QUICK = "?tab=reverse&sampler=ddim&steps=20&n=200"
 
 
 def test_the_network_walks_back_to_the_data(visit):
-    """No button is needed: the walk starts, ends at t = 0 on the data, and is measured, each number with its floor."""
+    """No button is needed: the walk starts, ends at t = 0 on the data, and each number has its range."""
     lab = visit("?tab=reverse&steps=200&n=1000", stage="reverse")
     lab.finished()
     assert lab.page.locator("#reverse-stage .lab-badge").inner_text() == "learned"
-    assert lab.stage("reverse", "s.header.metrics.map(m => m.name)") == ["excess_nll", "sliced_w2", "energy_distance"]
+    assert lab.stage("reverse", "s.header.metrics.map(m => m.name)") == ["excess_nll", "sliced_w2", "outlier_share"]
     row = lab.page.locator("#reverse-stage .lab-metrics").inner_text()
-    assert row.count("floor") == 3
+    assert row.count("perfect") == 3
     assert row.count("n = 1000") == 3
     sliced = lab.stage("reverse", "s.header.metrics[1]")
     assert sliced["value"] < 2 * sliced["floor"]

@@ -40,7 +40,7 @@ def test_training_time_and_diffusion_time_are_two_sliders(teach):
     lab = teach("steps=400")
     lab.until("train", "s.header.done && s.idle")
     assert lab.page.locator("#train-stage [data-number=shot]").inner_text() == "400"
-    assert lab.page.locator("#train-stage .lab-metrics").inner_text().count("floor") == 2
+    assert lab.page.locator("#train-stage .lab-metrics").inner_text().count("perfect") == 3
     lab.page.wait_for_function("lab.charts['train-loss'].gd.data[0].x.at(-1) === 400")
     asked = len(lab.requests)
     trained = lab.positions("train")

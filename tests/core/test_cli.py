@@ -71,8 +71,9 @@ def test_evaluate_prints_a_row_for_each_sampler_with_its_floors(cli, trained, mo
     monkeypatch.setattr("ddpm_core.metrics.evaluation.EVALUATIONS", evaluations)
     status, printed = cli("evaluate", trained, "--samples", 10)
     lines = printed.out.splitlines()
-    assert status is None and len(lines) == len(evaluations) + 2
-    assert all(line.count("(") == 3 for line in lines[1:-1]) and "n = 10" in lines[-1]
+    assert status is None and len(lines) == len(evaluations) + 3
+    assert all(line.count("(") == 3 for line in lines[1:-2]) and "n = 10" in lines[-2]
+    assert all("*" in line for line in lines[1:-2]) and "* outside" in lines[-1]  # five steps of training are few
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

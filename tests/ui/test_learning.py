@@ -60,7 +60,8 @@ def test_the_charts_get_what_they_draw(lesson):
 
 def test_an_excess_below_zero_stays_in_its_chart(monkeypatch):
     """Samples may be thinner than the data; a logarithmic axis shows how far off they are, either way."""
-    monkeypatch.setattr("ddpm_ui.exhibits.train.stream.excess_nll", lambda *_: Measured(-0.5, 0.02, PARTICLES))
+    thin = Measured(-0.5, 0.02, -0.04, 0.04, PARTICLES)
+    monkeypatch.setattr("ddpm_ui.exhibits.train.stream.excess_nll", lambda *_: thin)
     (_, values), *_ = taught(TINY, "6" * 16).header["charts"]["train-distance"]
     assert set(values) == {0.5}
 

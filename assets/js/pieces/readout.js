@@ -6,7 +6,7 @@ import {coefficients, levelAt} from "../pure/levels.js";
 import {number} from "../pure/number.js";
 
 /**
- * @typedef {{name: string, value: number | null, unit?: string, floor?: number | null, n?: number | null,
+ * @typedef {{name: string, value: number | null, unit?: string, low?: number, high?: number, n?: number | null,
  *   interval?: [number, number], p?: number}} Measured
  */
 
@@ -112,15 +112,16 @@ export class Readout {
 }
 
 /** A line for a measurement, and in brackets how far it can be trusted. @param {Measured} measurement */
-function measured({name, value, unit, floor, n, interval, p}) {
+function measured({name, value, unit, low, high, n, interval, p}) {
   const trust = [
-    name === "excess_nll" && (value ?? 0) < -2 * (floor ?? NaN) && t("concentrated"),
+    name === "excess_nll" && (value ?? 0) < (low ?? NaN) && t("concentrated"),
     interval && t("interval", {low: number(interval[0]), high: number(interval[1])}),
     p != null && t("p_value", {p: number(p, 2)}),
-    floor != null && `${t("floor")} ${number(floor)}`,
+    low != null && high != null && t("perfect_range", {low: number(low), high: number(high)}),
     n != null && `n = ${n}`,
   ].filter(Boolean).join(t("comma"));
   const figure = Number.isInteger(value) ? String(value) : number(value ?? NaN);
   const words = [unit ? ` ${unit}` : "", trust && t("brackets", {words: trust})];
-  return make("span", {}, `${t(name)} `, make("b", {textContent: figure}), ...words);
+  const means = {title: low == null ? "" : t("perfect_range_means")};
+  return make("span", means, `${t(name)} `, make("b", {textContent: figure}), ...words);
 }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from functools import partial
 
 import torch
+from torch import Tensor
 
-from ddpm_core import ParticleNoise, energy_distance, excess_nll, sliced_w2
+from ddpm_core import METRICS, PANEL, GaussianMixture, ParticleNoise
 from ddpm_core import device as devices
 from ddpm_ui.exhibits.particles import (
     CLOUD_SIZE,
-    MEASURED_SIZE,
     badge,
     denoiser_of,
     destination_colours,
@@ -31,8 +32,7 @@ def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
     denoiser = denoiser_of(recipe.denoiser, recipe.data)
     device = devices.pick() if recipe.denoiser == "network" else torch.device("cpu")
     noise = ParticleNoise(recipe.seed, recipe.n, device=device)
-    truth = mixture.sample(recipe.n, generator=torch.Generator().manual_seed(recipe.seed))
-    cloud = truth[:CLOUD_SIZE]
+    cloud = mixture.sample(min(recipe.n, CLOUD_SIZE), generator=torch.Generator().manual_seed(recipe.seed))
     stored = stored_times(schedule.T)
     yield wire.header(
         Axis("t", schedule.T), levels=schedule, n=recipe.n, mode="frames", direction="reverse",
@@ -50,11 +50,9 @@ def reverse(recipe: Reverse) -> Generator[bytes, None, None]:
             yield b""  # Stop can take effect here
             spoke = time.monotonic()
     sample = step.x.cpu()
-    few, true = sample[:MEASURED_SIZE], truth[:MEASURED_SIZE]
-    measures = [
-        ("excess_nll", "nats", lambda: excess_nll(sample, mixture)._asdict()),
-        ("sliced_w2", "", lambda: sliced_w2(few, true)._asdict()),
-        ("energy_distance", "", lambda: energy_distance(few, true)._asdict()),
-    ]
-    yield from measured(measures)
+    yield from measured([(name, METRICS[name].unit, partial(_measured, name, sample, mixture)) for name in PANEL])
     yield json_chunk({"done": True})
+
+
+def _measured(name: str, sample: Tensor, mixture: GaussianMixture) -> dict:
+    return METRICS[name].measure(sample, mixture)._asdict()

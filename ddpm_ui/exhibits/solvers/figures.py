@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import plotly.graph_objects as go
-import torch
-from torch import Tensor
 
 from ddpm_core import (
     METRICS,
@@ -37,7 +34,6 @@ SEEDS = 3  # independent clouds behind every error bar
 CLOUDED = 500  # particles in each
 FEW = 150  # particles that are compared one by one with their exact paths
 MEDIAN_STEPS = 32  # of these paths: the median is a hundred times as exact as the mean, which a few particles dominate
-PERFECT = 40  # clouds of true data behind the band of perfect samples
 
 
 def _schedules(recipe: Solvers, name: str, nfes: tuple[int, ...] = NFES) -> dict[int, Schedule]:
@@ -77,31 +73,9 @@ def strong(recipe: Solvers) -> go.Figure:
     return plots.strong_errors(curves, orders, last, recipe.solvers)
 
 
-def _distance(metric: str, data: str, cloud: Tensor, generator: torch.Generator) -> float:
-    """`metric` of a cloud [n, 2] against its reference: the mixture, or equally many fresh points."""
-    kind, mixture = METRICS[metric], mixture_of(data)
-    truth: Any = mixture if kind.against == "mixture" else mixture.sample(len(cloud), generator=generator)
-    return kind.measure.value(cloud, truth)
-
-
-def distances(metric: str, data: str, clouds: Tensor) -> list[float]:
-    """`metric` of each of the clouds [m, n, 2], each against fresh data."""
-    generator = torch.Generator().manual_seed(1)
-    return [_distance(metric, data, cloud, generator) for cloud in clouds]
-
-
-@lru_cache(maxsize=64)
-def perfect_band(data: str, metric: str, n: int, clouds: int = PERFECT) -> tuple[float, float]:
-    """The 95 % range of `metric` for n true points of the data, from `clouds` clouds."""
-    generator, mixture = torch.Generator().manual_seed(0), mixture_of(data)
-    perfect = (mixture.sample(n, generator=generator) for _ in range(clouds))
-    values = torch.tensor([_distance(metric, data, cloud, generator) for cloud in perfect], dtype=torch.float64)
-    low, high = values.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return low, high
-
-
 def law(recipe: Solvers) -> go.Figure:
-    """Distance of the samples to the data over evaluations, with the band of equally many perfect samples."""
+    """Distance of the samples to the data over evaluations, with the range of equally many perfect samples."""
+    measure, mixture = METRICS[recipe.metric].measure, mixture_of(recipe.data)
     noise, curves = ParticleNoise(recipe.seed, SEEDS * CLOUDED), {}
     for name in recipe.solvers:
         for meaning, denoiser in _denoisers(recipe).items():
@@ -110,10 +84,9 @@ def law(recipe: Solvers) -> go.Figure:
             curve = {}
             for nfe, grid in _schedules(recipe, name, NFES if main else NFES[::3]).items():
                 clouds = sample(name, denoiser, grid, mine).x.view(-1, CLOUDED, 2)
-                curve[nfe] = distances(recipe.metric, recipe.data, clouds)
+                curve[nfe] = [measure(cloud, mixture) for cloud in clouds]
             curves[name, meaning] = curve
-    band = perfect_band(recipe.data, recipe.metric, CLOUDED)
-    return plots.law_errors(curves, band, METRICS[recipe.metric], recipe.metric, recipe.solvers)
+    return plots.law_errors(curves, METRICS[recipe.metric], recipe.metric, recipe.solvers)
 
 
 def steps(recipe: Solvers) -> go.Figure:
@@ -131,25 +104,35 @@ def table() -> dict:
     return json.loads((ASSETS / "solver_table.json").read_text(encoding="utf-8"))
 
 
-def _rows(recipe: Solvers) -> dict[str, dict[str, list[float] | None]]:
-    """meaning -> solver -> distance at each nfe of the table, or None for a solver that was not computed yet.
+def _strains(recipe: Solvers) -> dict[str, plots.Strains]:
+    """meaning -> solver -> metric of PANEL -> strain at each nfe; None for a solver that was not computed yet.
 
-    Empty for users' own data.
+    The strain is the distance from the middle of the range of perfect samples, in units of half its width: at most 1
+    inside. Empty for users' own data.
     """
-    rows = table()["data"].get(recipe.data, {}).get("rows", {})
-    return {meaning: {name: found.get(name) for name in RACERS} for meaning, found in rows.items()}
+    found = table()["data"].get(recipe.data, {"limits": {}, "rows": {}})
+
+    def strain(metric: str, values: list[float]) -> list[float]:
+        low, high = found["limits"][metric]
+        return [abs(2 * value - low - high) / (high - low) for value in values]
+
+    return {
+        meaning: {
+            name: {metric: strain(metric, values) for metric, values in rows[name].items()} if name in rows else None
+            for name in RACERS
+        }
+        for meaning, rows in found["rows"].items()
+    }
 
 
 def enough(recipe: Solvers) -> go.Figure:
-    """The smallest number of evaluations with which each solver is as good as perfect samples."""
-    limit = table()["data"].get(recipe.data, {}).get("limit", 0.0)
-    return plots.enough(_rows(recipe), table()["nfe"], limit)
+    """The number of evaluations from which on each solver is as good as perfect samples, by every metric of PANEL."""
+    return plots.enough(_strains(recipe), table()["nfe"])
 
 
 def whole(recipe: Solvers) -> go.Figure:
-    """The distance of every solver at every number of evaluations, in units of the limit for perfect samples."""
-    found = table()["data"].get(recipe.data, {})
-    return plots.solver_table(_rows(recipe).get("learned", {}), table()["nfe"], found.get("limit", 1.0))
+    """The largest strain of any metric of PANEL, of every solver at every number of evaluations."""
+    return plots.solver_table(_strains(recipe).get("learned", {}), table()["nfe"])
 
 
 LEVELS = (*SCHEDULE, "sigma_min", "sigma_max", "spacing")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ddpm_core import fitted_order
+from ddpm_core.metrics.intervals import Measured
 from ddpm_core.metrics.registry import Metric
 from ddpm_ui.exhibits.plots import LOG, dots, labelled, racer, rule, stroke
 from ddpm_ui.words import Message, name_of
@@ -76,34 +78,34 @@ def strong_errors(
 
 
 def law_errors(
-    curves: Mapping[tuple[str, str], Mapping[int, Sequence[float]]],
-    band: tuple[float, float],
+    curves: Mapping[tuple[str, str], Mapping[int, Sequence[Measured]]],
     metric: Metric,
     name_of_metric: str,
     solvers: Sequence[str],
 ) -> go.Figure:
-    """A distance to the data over nfe: mean and range over seeds; the band of perfect samples is shaded."""
+    """A metric over nfe: median and range over seeds; the range of perfect samples is shaded.
+
+    A solver has reached that range where its median no longer leaves it.
+    """
     figure, best = go.Figure(), math.inf
-    low, high = band
+    perfect = next(measured for curve in curves.values() for several in curve.values() for measured in several)
+    low, high = perfect.low, perfect.high
     figure.add_hrect(low, high, templateitemname="exact", opacity=0.2, line_width=0)
     for (name, meaning), curve in curves.items():
-        means = {nfe: sum(values) / len(values) for nfe, values in curve.items()}
-        up = [max(values) - means[nfe] for nfe, values in curve.items()]
-        down = [means[nfe] - min(values) for nfe, values in curve.items()]
+        values = {nfe: sorted(measured.value for measured in several) for nfe, several in curve.items()}
+        middle = {nfe: several[len(several) // 2] for nfe, several in values.items()}
+        up = [several[-1] - middle[nfe] for nfe, several in values.items()]
+        down = [middle[nfe] - several[0] for nfe, several in values.items()]
         bars = {"array": up, "arrayminus": down, "thickness": 1} if any(up) else None
         main = _leads(curves, name, meaning)
         label, place = f"choice_{name}", solvers.index(name)
-        _over_evaluations(figure, name, label, meaning, place, means, showlegend=main, error_y=bars)
-        reached = [
-            nfe
-            for nfe, value in means.items()
-            if abs(value - metric.best) <= max(abs(low - metric.best), abs(high - metric.best))
-        ]
-        best = min([best, *reached]) if main else best
+        _over_evaluations(figure, name, label, meaning, place, middle, showlegend=main, error_y=bars)
+        reached = from_here_on(list(middle), [low <= value <= high for value in middle.values()])
+        best = min(best, reached or math.inf) if main else best
     _key_to_dashes(figure, curves)
     square = dots("exact", 12, symbol="square", opacity=0.3)
     figure.add_scatter(x=[None], y=[None], mode="markers", name="perfect samples", **square)
-    if min([low, *(v for curve in curves.values() for values in curve.values() for v in values)]) > 0:
+    if min([low, *(m.value for curve in curves.values() for several in curve.values() for m in several)]) > 0:
         figure.update_yaxes(LOG)
     said = {
         "metric": Message(name_of(name_of_metric), {}),
@@ -153,54 +155,88 @@ def _solver_axis(figure: go.Figure, names: Sequence[str], computed: Collection[s
     return figure.update_yaxes(range=[-0.7, len(names) - 0.3]) if len(computed) < len(names) else figure
 
 
-Rows = Mapping[str, Sequence[float] | None]  # solver -> distance at each nfe; None: not computed
+Strains = Mapping[str, Mapping[str, Sequence[float]] | None]  # solver -> metric -> strain at each nfe; None: no numbers
 
 
-def enough(found: Mapping[str, Rows], nfes: Sequence[int], limit: float) -> go.Figure:
-    """For each denoiser and solver the smallest nfe that stays below `limit`, or a ring if there is none.
+def from_here_on(nfes: Sequence[int], good: Sequence[bool]) -> int | None:
+    """The smallest nfe that is good, as all larger ones are; None if the largest is not."""
+    bad = [place for place, well in enumerate(good) if not well]
+    return nfes[0] if not bad else nfes[bad[-1] + 1] if bad[-1] + 1 < len(nfes) else None
 
-    found: denoiser -> Rows. Solvers that were not computed are at the bottom, without a mark.
+
+class Verdict(NamedTuple):
+    nfe: int | None  # from which on no metric leaves the range of perfect samples; None: one does to the end
+    last: str  # the metric that is the last to stay
+
+
+def verdict(strains: Mapping[str, Sequence[float]], nfes: Sequence[int]) -> Verdict:
+    """How many evaluations are enough for a solver, from the strain of each metric at each nfe."""
+    need = {metric: from_here_on(nfes, [strain <= 1 for strain in row]) for metric, row in strains.items()}
+
+    def lateness(metric: str) -> tuple[float, float]:
+        nfe = need[metric]
+        before = nfes.index(nfe) - 1 if nfe else len(nfes) - 1
+        return nfe or math.inf, strains[metric][max(before, 0)]
+
+    last = max(need, key=lateness)
+    return Verdict(need[last], last)
+
+
+def enough(found: Mapping[str, Strains], nfes: Sequence[int]) -> go.Figure:
+    """For each denoiser and solver the nfe from which on every metric is that of perfect samples.
+
+    The symbol is the metric that was the last; an open one never is. Solvers that were not computed are at the bottom,
+    without a mark.
     """
     figure, never = go.Figure(), nfes[-1] * NEVER
-    need = {
-        meaning: {
-            name: next((nfe for nfe, value in zip(nfes, values, strict=True) if value <= limit), None)
-            for name, values in rows.items()
-            if values is not None
-        }
-        for meaning, rows in found.items()
+    verdicts = {
+        meaning: {name: verdict(strains, nfes) for name, strains in solvers.items() if strains}
+        for meaning, solvers in found.items()
     }
-    first = next(iter(need.values()), {})
+    first = next(iter(verdicts.values()), {})
     missing = sorted(next(iter(found.values()), {}).keys() - first.keys())
-    names = [*missing, *sorted(first, key=lambda name: (-(first[name] or math.inf), name))]
-    for meaning, smallest in need.items():
-        drawn = [name for name in names if name in smallest]
-        symbols = ["circle" if smallest[name] else "circle-open" for name in drawn]
-        marker = dots(meaning, 10 if meaning == "learned" else 7, symbol=symbols)
-        x, y = [smallest[name] or never for name in drawn], [names.index(name) for name in drawn]
+    best = lambda name: tuple(-(of[name].nfe or math.inf) for of in verdicts.values())  # noqa: E731
+    names = [*missing, *sorted(first, key=lambda name: (best(name), name))]
+    metrics = list(
+        dict.fromkeys(metric for strains in found.values() for row in strains.values() for metric in row or ())
+    )
+    shape = dict(zip(metrics, SYMBOLS, strict=False))
+    for meaning, of in verdicts.items():
+        drawn = [name for name in names if name in of]
+        symbols = [shape[of[name].last] + ("" if of[name].nfe else "-open") for name in drawn]
+        marker = dots(meaning, 11 if meaning == "learned" else 8, symbol=symbols)
+        x, y = [of[name].nfe or never for name in drawn], [names.index(name) for name in drawn]
         figure.add_scatter(x=x, y=y, mode="markers", name=f"{meaning}_denoiser", **marker)
-    said = {"n": len(first), "solver": "–", "nfe": "–", "limit": f"{limit:.3g}"}
-    if first and first[names[-1]]:
-        said |= {"solver": Message(name_of(names[-1]), {}), "nfe": first[names[-1]]}
+    for metric in metrics:
+        key = dots("noise", 9, symbol=shape[metric])
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=f"last in range · choice_{metric}", **key)
+    said: dict[str, Any] = {"n": len(first)}
+    for meaning, of in verdicts.items():
+        enough_for = [found.nfe for found in of.values() if found.nfe]
+        said[meaning] = len(enough_for)
+        said[f"{meaning}_nfe"] = min(enough_for, default="–")
+        said[f"{meaning}_last"] = Message(name_of(Counter(v.last for v in of.values()).most_common(1)[0][0]), {})
     finished = labelled(figure, "nfe", "", Message("alt_enough" if first else "alt_no_table", said))
     ticks = {"tickvals": [*nfes, never], "ticktext": [*map(str, nfes), "never"]}
     return _solver_axis(finished, names, first).update_xaxes(type="log", **ticks)
 
 
-def solver_table(rows: Rows, nfes: Sequence[int], limit: float) -> go.Figure:
-    """solver x nfe: the distance as a multiple of `limit`, the 97.5 % quantile of perfect samples."""
-    ratios = {name: [value / limit for value in values] for name, values in rows.items() if values is not None}
-    names = [*sorted(rows.keys() - ratios.keys()), *sorted(ratios, key=lambda name: -sum(map(math.log, ratios[name])))]
+def solver_table(found: Strains, nfes: Sequence[int]) -> go.Figure:
+    """solver x nfe: the largest strain of any metric; up to 1 all are those of perfect samples."""
+    worst = {
+        name: [max(at) for at in zip(*strains.values(), strict=True)] for name, strains in found.items() if strains
+    }
+    names = [*sorted(found.keys() - worst.keys()), *sorted(worst, key=lambda name: -sum(map(math.log, worst[name])))]
     figure = go.Figure()
-    if ratios:
-        every = [ratios.get(name, [None] * len(nfes)) for name in names]
+    if worst:
+        every = [worst.get(name, [None] * len(nfes)) for name in names]
         figure.add_heatmap(
-            z=[[ratio and math.log10(ratio) for ratio in row] for row in every],
-            text=[["" if ratio is None else f"{ratio:.1f}" for ratio in row] for row in every],
+            z=[[None if strain is None else math.log10(max(strain, 0.1)) for strain in row] for row in every],
+            text=[["" if strain is None else f"{strain:.2g}" for strain in row] for row in every],
             texttemplate="%{text}", x=list(map(str, nfes)), y=list(range(len(names))), showscale=False,
             zmin=-0.3, zmax=1.5, textfont={"color": "#1b1f24"}, hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
-    reached = sum(ratio <= 1 for row in ratios.values() for ratio in row)
-    said = {"n": len(ratios), "m": len(nfes), "reached": reached}
-    finished = labelled(figure, "nfe", "", Message("alt_whole" if ratios else "alt_no_table", said))
-    return _solver_axis(finished, names, ratios).update_xaxes(type="category")
+    reached = sum(strain <= 1 for row in worst.values() for strain in row)
+    said = {"n": len(worst), "m": len(nfes), "reached": reached}
+    finished = labelled(figure, "nfe", "", Message("alt_whole" if worst else "alt_no_table", said))
+    return _solver_axis(finished, names, worst).update_xaxes(type="category")

@@ -27,7 +27,6 @@ from ddpm_core.samplers.registry import TRAITS
 from ddpm_core.schedules import NoiseLevel
 from ddpm_ui.exhibits.particles import (
     CLOUD_SIZE,
-    MEASURED_SIZE,
     badge,
     denoiser_of,
     destination_colours,
@@ -61,11 +60,11 @@ def _with_interval(x: Tensor, mixture: GaussianMixture) -> dict:
     return excess_nll(x, mixture)._asdict() | {"interval": list(interval)}
 
 
-def _with_test(x: Tensor, truth: Tensor) -> dict:
-    """Sliced W2 with a permutation test against the data."""
+def _with_test(x: Tensor, truth: Tensor, mixture: GaussianMixture) -> dict:
+    """Sliced W2 with a permutation test against points of the data."""
     few, true = x[:TESTED], truth[:TESTED]
     band = permutation_band(sliced_w2, few, true, repeats=99, generator=torch.Generator().manual_seed(0))
-    return sliced_w2(x[:MEASURED_SIZE], truth[:MEASURED_SIZE])._asdict() | {"p": band.p}
+    return sliced_w2(x, mixture)._asdict() | {"p": band.p}
 
 
 def race(recipe: Racer) -> Generator[bytes, None, None]:
@@ -99,7 +98,7 @@ def race(recipe: Racer) -> Generator[bytes, None, None]:
     yield json_chunk({"series": {"name": "distance_now", "value": distances}})
     measures = [
         ("excess_nll", "nats", lambda: _with_interval(x, mixture)),
-        ("sliced_w2", "", lambda: _with_test(x, truth)),
+        ("sliced_w2", "", lambda: _with_test(x, truth, mixture)),
     ]
     if recipe.n > NEIGHBOURS:
         measures += [

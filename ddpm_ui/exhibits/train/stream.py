@@ -27,6 +27,7 @@ from ddpm_core import (
     TrainStep,
     excess_nll,
     nearest_distance,
+    outlier_share,
     sliced_w2,
     train,
 )
@@ -44,7 +45,7 @@ SHARE = 0.04  # largest share of the time spent on them
 TRAINING = Axis("step", 0, ("untrained", "trained"))  # its last step is the recipe's
 PARTICLES = 1000
 WALK = SCHEDULES["cosine"](24)
-MEASURED = 500  # particles used for the distance
+MEASURED, PROJECTIONS = 500, 32  # particles used for the distance, and its directions
 LEAST = 1e-6  # smallest loss on a chart; for few points the floor near the data is 0 up to rounding, 1e-300
 LEVELS, POINTS = 24, 128  # noise levels at which the network is evaluated, and noisy points at each
 
@@ -104,7 +105,8 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
     yield destination_colours(recipe.data, recipe.seed, PARTICLES)
     yield wire.cloud(truth)
     exam = Examination(recipe, data, mixture)
-    excess_nll(truth, mixture)  # computes the entropy once, so that the first shot does not pay for it
+    excess_nll(truth, mixture)  # computes the entropy and the floor once, so that the first shot does not pay for them
+    sliced_w2.floor(mixture, MEASURED, projections=PROJECTIONS)
     yield b""
 
     generator, state = torch.Generator().manual_seed(recipe.seed), earlier.state if earlier else None
@@ -130,7 +132,7 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
                 yield wire.shot(step.step, walk)
                 series["nll"].append(excess_nll(x, mixture))
                 yield b""  # Stop can take effect here
-                series["sliced"].append(sliced_w2(x[:MEASURED], truth[:MEASURED], projections=32))
+                series["sliced"].append(sliced_w2(x[:MEASURED], mixture, projections=PROJECTIONS))
                 yield b""
                 above, score = exam.marks(denoiser)
                 series["step"].append(step.step)
@@ -139,6 +141,7 @@ def learning(recipe: Train, run: str, after: str = "") -> Generator[bytes, None,
                 losses = []
                 spent += time.monotonic() - now
                 numbers = _numbers(step, config.steps, started, spent, series, exam, above, score)
+                numbers["metrics"].append({"name": "outlier_share", "unit": "", **outlier_share(x, mixture)._asdict()})
                 if recipe.points:
                     near = nearest_distance(x, data.means, truth)
                     numbers["metrics"].append({"name": "nearest_distance", "unit": "", **near._asdict()})

@@ -133,16 +133,12 @@ PATH = SCHEDULES["cosine"](50)
 
 def marginals(recipe: Views) -> go.Figure:
     """Distance of the particles to the noised data at every t: ODE, the chosen share of fresh noise, and SDE."""
-    mixture, n = mixture_of(recipe.data), 1000
-    denoiser, noise = denoiser_of(recipe.denoiser, recipe.data), ParticleNoise(recipe.seed, n)
-    other = ParticleNoise(recipe.seed + 1, n)
-    x0, eps = other.data(mixture)[0], other.start()
+    denoiser, noise = denoiser_of(recipe.denoiser, recipe.data), ParticleNoise(recipe.seed, 1000)
+    true = [mixture_of(recipe.data).noised(*level) for level in PATH.levels]
     distance: dict[float, list[Measured]] = {}
     for eta in sorted({0.0, recipe.churn, 1.0}):
         steps = SAMPLERS["ddim"](denoiser, PATH, noise.start().float(), noise=noise, eta=eta)
-        distance[eta] = [
-            sliced_w2(step.x, PATH.jump(x0, step.t, eps), projections=24) for step in steps if step.t % 5 == 0
-        ]
+        distance[eta] = [sliced_w2(step.x, true[step.t], projections=24) for step in steps if step.t % 5 == 0]
     return plots.marginal_distances(list(range(PATH.T, -1, -5)), distance)
 
 
