@@ -218,7 +218,8 @@ def enough(found: Mapping[str, Strains], nfes: Sequence[int]) -> go.Figure:
         said[f"{meaning}_last"] = Message(name_of(Counter(v.last for v in of.values()).most_common(1)[0][0]), {})
     finished = labelled(figure, "nfe", "", Message("alt_enough" if first else "alt_no_table", said))
     ticks = {"tickvals": [*nfes, never], "ticktext": [*map(str, nfes), "never"]}
-    return _solver_axis(finished, names, first).update_xaxes(type="log", **ticks)
+    ends = [math.log10(nfe) for nfe in (nfes[0] / 1.2, never * 1.2)]
+    return _solver_axis(finished, names, first).update_xaxes(type="log", range=ends, **ticks)
 
 
 def solver_table(found: Strains, nfes: Sequence[int]) -> go.Figure:
@@ -232,7 +233,7 @@ def solver_table(found: Strains, nfes: Sequence[int]) -> go.Figure:
         every = [worst.get(name, [None] * len(nfes)) for name in names]
         figure.add_heatmap(
             z=[[None if strain is None else math.log10(max(strain, 0.1)) for strain in row] for row in every],
-            text=[["" if strain is None else f"{strain:.2g}" for strain in row] for row in every],
+            text=[["" if strain is None else f"{strain:.{int(strain < 10)}f}" for strain in row] for row in every],
             texttemplate="%{text}", x=list(map(str, nfes)), y=list(range(len(names))), showscale=False,
             zmin=-0.3, zmax=1.5, textfont={"color": "#1b1f24"}, hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
