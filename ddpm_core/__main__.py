@@ -47,8 +47,11 @@ def given(args: argparse.Namespace, names) -> dict:
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
 
+HEADS = {"excess_nll": "excess NLL / nats", "sliced_w2": "sliced W2", "outlier_share": "outlier share"}  # of PANEL
+
+
 def show(rows: list[dict]) -> None:
-    print(f"{'sampler':<17} {'schedule':<14}", *(f"{name:>19}" for name in PANEL))
+    print(f"{'sampler':<17} {'schedule':<14}", *(f"{HEADS[name]:>19}" for name in PANEL))
     for row in rows:
         measured = (Measured(**row[name]) for name in PANEL)
         cells = (f"{m.value:+.4f} ({m.floor:.4f}){' ' if m.perfect else '*'}" for m in measured)
