@@ -167,7 +167,7 @@ def orders(rng: np.random.Generator, samplers: Mapping[str, Callable]) -> Iterat
         if traits and traits.order and traits.per_step:
             counts = [160, 320]
             slope = -np.polyfit(np.log(counts), np.log([error(name, nfe) for nfe in counts]), 1)[0]
-            yield compared(f"order of {name}", "closed form", float(slope), traits.order, 0.25)
+            yield compared(f"order of {name}", "closed form", float(slope), traits.order, 0.2)
 
 
 def flows(walks: Mapping[str, Walk]) -> Iterator[Row]:
