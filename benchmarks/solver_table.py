@@ -1,6 +1,6 @@
 """Every solver on every data set: the precomputed figures of the Solvers tab.
 
-    python -m benchmarks.solver_table          writes assets/solver_table.json; two hours on two cores
+    python -m benchmarks.solver_table          writes assets/solver_table.json; over two hours of a core
     python -m benchmarks.solver_table heart    only these data sets; the others stay as they are
 
 A row holds, for each metric of PANEL and each number of evaluations, the median of SEEDS independent clouds of N
